@@ -1,0 +1,1 @@
+//! End-to-end tests: hosts made of network namespaces, with real programs in them.

@@ -1,0 +1,1 @@
+//! Address allocation: ranges, allocators, and stores on disk.

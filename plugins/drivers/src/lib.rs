@@ -1,0 +1,1 @@
+//! Desired state of each network driver, as pure functions.

@@ -1,0 +1,1 @@
+//! Pure model of Linux network state: what is wanted, what is there, and the operations between.

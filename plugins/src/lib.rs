@@ -1,0 +1,1 @@
+//! CNI plugins: one program that acts by the name it is called by.
