@@ -1,0 +1,1 @@
+//! An in-memory kernel for property tests.

@@ -1,0 +1,82 @@
+//! The content of network namespaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::addr::{Addr, Fdb, Neigh};
+use crate::link::Link;
+use crate::name::{LinkName, Ns, SysctlKey};
+use crate::nft::{Element, SetId, Table, TableId};
+use crate::route::{Route, Rule};
+
+/// What is in one network namespace, by name and never by interface index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetState {
+    /// Links by name.
+    pub links: BTreeMap<LinkName, Link>,
+    /// Addresses of links.
+    pub addrs: BTreeSet<Addr>,
+    /// Routes.
+    pub routes: BTreeSet<Route>,
+    /// Permanent neighbours.
+    pub neighs: BTreeSet<Neigh>,
+    /// VXLAN forwarding entries.
+    pub fdb: BTreeSet<Fdb>,
+    /// Policy rules.
+    pub rules: BTreeSet<Rule>,
+    /// Sysctl values.
+    pub sysctls: BTreeMap<SysctlKey, String>,
+    /// nf_tables tables with their chains, rules and (empty) sets.
+    pub tables: BTreeMap<TableId, Table>,
+    /// Elements of sets and maps: at most one per key.
+    pub elements: BTreeMap<SetId, BTreeSet<Element>>,
+}
+
+impl NetState {
+    /// Adds a link under its own name.
+    pub fn add_link(&mut self, link: Link) {
+        self.links.insert(link.name.clone(), link);
+    }
+
+    /// Adds an element to a set.
+    pub fn add_element(&mut self, set: SetId, element: Element) {
+        self.elements.entry(set).or_default().insert(element);
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The content of some namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    spaces: BTreeMap<Ns, NetState>,
+}
+
+impl State {
+    /// The content of a namespace, made empty where it is not there yet.
+    pub fn ns_mut(&mut self, ns: Ns) -> &mut NetState {
+        self.spaces.entry(ns).or_default()
+    }
+
+    /// The content of a namespace, if there is any.
+    #[must_use]
+    pub fn ns(&self, ns: &Ns) -> Option<&NetState> {
+        self.spaces.get(ns)
+    }
+
+    /// All namespaces with content, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Ns, &NetState)> {
+        self.spaces.iter()
+    }
+}
+
+/// What there should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired(pub State);
+
+/// What there is, as far as it was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed(pub State);
