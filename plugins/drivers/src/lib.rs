@@ -1,1 +1,22 @@
 //! Desired state of each network driver, as pure functions.
+//!
+//! This is where policy is decided: which links, addresses, routes and nf_tables elements stand
+//! for a container's attachment to a network. The plugins and the agent both call these
+//! functions, so nothing is wired in two ways. Nothing here talks to the kernel or reads a file:
+//! what is wanted comes in as a value, and a [`netstate::Desired`] or a [`netstate::Plan`] goes
+//! out.
+//!
+//! Per-container and per-port state is *elements* of the sets in [`ruleset`], never rules or
+//! chains, so the price of an attachment and of a packet does not grow with their number.
+
+pub mod bridge;
+pub mod container;
+pub mod firewall;
+pub mod macvlan;
+pub mod masquerade;
+mod owner;
+pub mod ports;
+pub mod ruleset;
+pub mod spoofing;
+
+pub use owner::Owner;

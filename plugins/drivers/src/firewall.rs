@@ -1,0 +1,92 @@
+//! Isolation between bridges.
+
+use std::net::IpAddr;
+
+use netstate::nft::{ChainId, Element, Family, Rule, Stmt, TableId, Value};
+use netstate::{Desired, LinkName, Ns};
+
+use crate::Owner;
+use crate::ruleset::{self, Ip, Purpose};
+
+/// Who may reach a container (key `ingressPolicy` of the reference's firewall plugin).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IngressPolicy {
+    /// Everybody.
+    Open,
+    /// The same bridge, the outside, and everybody through published ports.
+    SameBridge,
+    /// The outside, and everybody through published ports.
+    Isolated,
+}
+
+/// The elements that guard an attachment's addresses, which live on `bridge`.
+#[must_use]
+pub fn guard(owner: &Owner, policy: IngressPolicy, bridge: &LinkName, addrs: &[IpAddr]) -> Desired {
+    let mut desired = Desired::default();
+    if policy == IngressPolicy::Open {
+        return desired;
+    }
+    let host = desired.0.ns_mut(Ns::Host);
+    let element = |key| Element { key, data: vec![], comment: owner.comment() };
+    for ip in addrs {
+        let guarded = ruleset::set(Purpose::Guarded, Ip::of(*ip));
+        host.add_element(guarded, element(vec![Value::from(*ip)]));
+        if policy == IngressPolicy::SameBridge {
+            let allowed = ruleset::set(Purpose::Allowed, Ip::of(*ip));
+            let pair = vec![Value::from(*ip), Value::Ifname(bridge.clone())];
+            host.add_element(allowed, element(pair));
+        }
+    }
+    desired
+}
+
+/// The element that makes `bridge` one of those between which guarded addresses are unreachable.
+/// Shared by all attachments of the bridge; it stays as the bridge does.
+#[must_use]
+pub fn bridge_member(bridge: &LinkName) -> Desired {
+    let mut desired = Desired::default();
+    desired.0.ns_mut(Ns::Host).add_element(
+        ruleset::bridges(),
+        Element { key: vec![Value::Ifname(bridge.clone())], data: vec![], comment: String::new() },
+    );
+    desired
+}
+
+/// The chains of iptables (in its nf_tables form) that this project writes to, where iptables'
+/// FORWARD chain drops by default.
+pub mod iptables {
+    use super::{ChainId, Family, LinkName, Rule, Stmt, TableId, Value};
+    use netstate::nft::Field;
+
+    /// Docker's hook for the administrator: kept first in FORWARD by dockerd.
+    pub const DOCKER_USER: &str = "DOCKER-USER";
+    /// The reference firewall plugin's chain.
+    pub const CNI_FORWARD: &str = "CNI-FORWARD";
+
+    /// Table `filter` of a family, [`Family::Ip`] or [`Family::Ip6`].
+    #[must_use]
+    pub fn filter(family: Family) -> TableId {
+        TableId::new(family, "filter")
+    }
+
+    /// A chain of table `filter`.
+    #[must_use]
+    pub fn chain(family: Family, name: &str) -> ChainId {
+        ChainId { table: filter(family), name: name.to_owned() }
+    }
+
+    /// `-i <bridge> -j ACCEPT` and `-o <bridge> -j ACCEPT`, as iptables-nft writes them.
+    #[must_use]
+    pub fn accepts(bridge: &LinkName) -> [Rule; 2] {
+        [Field::Iifname, Field::Oifname].map(|field| {
+            let value = Value::Ifname(bridge.clone());
+            Rule(vec![Stmt::Cmp { field, ne: false, value }, Stmt::Counter, Stmt::Accept])
+        })
+    }
+
+    /// `-j <chain>`.
+    #[must_use]
+    pub fn jump(name: &str) -> Rule {
+        Rule(vec![Stmt::Counter, Stmt::Jump(name.to_owned())])
+    }
+}

@@ -1,0 +1,255 @@
+//! Published ports: elements of the port maps.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netstate::nft::{Chain, ChainId, Element, Field, Rule, SetId, Stmt, Value};
+use netstate::{Desired, LinkName, Ns, Op, Plan, Step};
+use sha2::{Digest, Sha256};
+
+use crate::Owner;
+use crate::ruleset::{self, Ip, Purpose};
+
+/// Transport protocols that can be mapped, by number (IANA protocol numbers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// TCP (RFC 9293).
+    Tcp,
+    /// UDP (RFC 768).
+    Udp,
+    /// SCTP (RFC 9260).
+    Sctp,
+}
+
+impl Transport {
+    /// The protocol number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+
+    /// The name in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+/// One mapping of a host port to a container port, for one protocol family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mapping {
+    /// Transport protocol.
+    pub transport: Transport,
+    /// The host's address, or any of the family.
+    pub host_ip: Option<IpAddr>,
+    /// Port on the host, 1 to 65535.
+    pub host_port: u16,
+    /// The container's address.
+    pub container_ip: IpAddr,
+    /// Port in the container, 1 to 65535.
+    pub container_port: u16,
+}
+
+/// How flows to published ports are masqueraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snat {
+    /// Never (key `snat` is false).
+    Off,
+    /// Where the answer would not come back this way: from the container's own bridge, and from
+    /// this host's loopback.
+    Needed,
+    /// Always (key `masqAll`).
+    All,
+}
+
+/// A condition on the packets a mapping applies to; all conditions of a class must hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Source network.
+    Source {
+        /// Must not be in it.
+        not: bool,
+        /// The network.
+        net: IpNetwork,
+    },
+    /// Destination network.
+    Destination {
+        /// Must not be in it.
+        not: bool,
+        /// The network.
+        net: IpNetwork,
+    },
+    /// Input interface.
+    Input {
+        /// Must be another.
+        not: bool,
+        /// Its name.
+        link: LinkName,
+    },
+}
+
+/// A set of conditions that mappings share. Mappings with equal conditions share maps, so the
+/// price of a packet grows with the number of different conditions in the host's configuration,
+/// not with the number of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// The protocol it is for.
+    pub ip: Ip,
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// The elements of an attachment's mappings. `gateway` is the host's link towards the container.
+#[must_use]
+pub fn desired(
+    owner: &Owner,
+    mappings: &[Mapping],
+    gateway: &LinkName,
+    snat: Snat,
+    classes: &[Class],
+) -> Desired {
+    let mut desired = Desired::default();
+    let host = desired.0.ns_mut(Ns::Host);
+    let element = |key, data| Element { key, data, comment: owner.comment() };
+    for mapping in mappings {
+        let ip = Ip::of(mapping.container_ip);
+        let class = classes.iter().find(|c| c.ip == ip).map(Class::name).unwrap_or_default();
+        let (set, key) = mapping.claim(&class);
+        host.add_element(set, element(key, mapping.target()));
+        let endpoint = mapping.endpoint();
+        let published = ruleset::set(Purpose::Published, ip);
+        host.add_element(published, element(endpoint.clone(), vec![]));
+        match snat {
+            Snat::Off => {}
+            Snat::All => {
+                let all = ruleset::set(Purpose::MasqAll, ip);
+                host.add_element(all, element(endpoint, vec![]));
+            }
+            Snat::Needed => {
+                let mut key = endpoint;
+                key.push(Value::Ifname(gateway.clone()));
+                host.add_element(ruleset::set(Purpose::Hairpin, ip), element(key, vec![]));
+                let own = vec![Value::from(mapping.container_ip), Value::Ifname(gateway.clone())];
+                host.add_element(ruleset::set(Purpose::Own, ip), element(own, vec![]));
+            }
+        }
+    }
+    desired
+}
+
+impl Mapping {
+    /// The map that holds the mapping, and its key there.
+    #[must_use]
+    pub fn claim(&self, class: &str) -> (SetId, Vec<Value>) {
+        let ip = Ip::of(self.container_ip);
+        let mut key = vec![Value::Proto(self.transport.number()), Value::Port(self.host_port)];
+        let purpose = match self.host_ip {
+            Some(host_ip) => {
+                key.insert(0, Value::from(host_ip));
+                Purpose::DnatHost
+            }
+            None => Purpose::DnatAny,
+        };
+        (ruleset::class_set(purpose, ip, class), key)
+    }
+
+    /// The keys that would also translate some of this mapping's packets: for one address, the
+    /// mapping of any address; for any address, those of each address the host has.
+    #[must_use]
+    pub fn rivals(&self, class: &str, local: &[IpAddr]) -> Vec<(SetId, Vec<Value>)> {
+        let with = |host_ip| Self { host_ip, ..self.clone() }.claim(class);
+        match self.host_ip {
+            Some(_) => vec![with(None)],
+            None => local
+                .iter()
+                .filter(|ip| ip.is_ipv4() == self.container_ip.is_ipv4())
+                .map(|ip| with(Some(*ip)))
+                .collect(),
+        }
+    }
+
+    fn target(&self) -> Vec<Value> {
+        vec![Value::from(self.container_ip), Value::Port(self.container_port)]
+    }
+
+    fn endpoint(&self) -> Vec<Value> {
+        vec![
+            Value::from(self.container_ip),
+            Value::Proto(self.transport.number()),
+            Value::Port(self.container_port),
+        ]
+    }
+}
+
+impl Class {
+    /// The end of the names of the class' maps and chain: `_` and 12 hexadecimal digits; empty
+    /// without conditions.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.conditions.is_empty() {
+            return String::new();
+        }
+        let mut sorted = self.conditions.clone();
+        sorted.sort();
+        let hash = Sha256::digest(format!("{:?} {sorted:?}", self.ip).as_bytes());
+        let mut name = String::from("_");
+        for byte in hash.iter().take(6) {
+            name.push_str(&format!("{byte:02x}"));
+        }
+        name
+    }
+
+    /// Makes the class: its maps, its chain, and the jump to it ahead of unconditional mappings.
+    /// It is one transaction whose every object is new, so it fails as a whole where the class is
+    /// there already. Empty without conditions.
+    #[must_use]
+    pub fn create(&self) -> Plan {
+        if self.conditions.is_empty() {
+            return Plan::default();
+        }
+        let class = self.name();
+        let table = ruleset::inet_id();
+        let chain = format!("conditions{class}");
+        let mut ops = Vec::new();
+        for purpose in [Purpose::DnatHost, Purpose::DnatAny] {
+            let set = ruleset::declare(purpose, self.ip, &class);
+            ops.push(Op::AddSet { table: table.clone(), set });
+        }
+        let rules = ruleset::translations(self.ip, &class);
+        let chain_value = Chain { name: chain.clone(), hook: None, rules };
+        ops.push(Op::AddChain { table: table.clone(), chain: chain_value });
+        let mut stmts: Vec<Stmt> = self.conditions.iter().map(|c| c.stmt(self.ip)).collect();
+        stmts.push(Stmt::Jump(chain));
+        ops.push(Op::InsertRule {
+            chain: ChainId { table, name: "ports".to_owned() },
+            rule: Rule(stmts),
+        });
+        Plan { steps: ops.into_iter().map(|op| Step::fresh(Ns::Host, op)).collect() }
+    }
+}
+
+impl Condition {
+    fn stmt(&self, ip: Ip) -> Stmt {
+        let (source, destination) = match ip {
+            Ip::V4 => (Field::IpSaddr, Field::IpDaddr),
+            Ip::V6 => (Field::Ip6Saddr, Field::Ip6Daddr),
+        };
+        match self {
+            Self::Source { not, net } => Stmt::CmpNet { field: source, ne: *not, net: *net },
+            Self::Destination { not, net } => {
+                Stmt::CmpNet { field: destination, ne: *not, net: *net }
+            }
+            Self::Input { not, link } => {
+                Stmt::Cmp { field: Field::Iifname, ne: *not, value: Value::Ifname(link.clone()) }
+            }
+        }
+    }
+}
