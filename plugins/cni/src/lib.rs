@@ -1,1 +1,26 @@
 //! The Container Network Interface protocol: both sides of it.
+//!
+//! The plugin side turns the environment and stdin into a [`Request`], asks a
+//! [`Plugin`] and prints what the specification wants ([`skel`]); a plugin that
+//! needs another one executes it ([`delegate`]). The runtime side ([`runtime`])
+//! reads network lists and runs their chains.
+//!
+//! The crate knows no link, no address allocator and no firewall: it decides what
+//! was asked and how the answer looks, never what happens to the network.
+//!
+//! Source: CNI specification 1.1.0, and libcni 1.3 where the specification is silent.
+
+pub mod addr;
+pub mod conf;
+pub mod error;
+pub mod json;
+pub mod result;
+pub mod skel;
+pub mod version;
+
+pub use addr::IpNet;
+pub use conf::{Args, Attachment, NetConf};
+pub use error::{Code, Error, ErrorChain};
+pub use result::{AddResult, Dns, Interface, IpConfig, Route};
+pub use skel::{Env, Info, NetnsRule, Plugin, Request, Verb};
+pub use version::Version;
