@@ -1,0 +1,227 @@
+//! The files of one network, under its lock.
+//!
+//! Knows names, contents and modes of the files, and how to change them so that neither we nor
+//! the reference ever sees a half-written one. Which address to take is not its matter.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::Error;
+use super::lock::{self, Lock};
+use super::owner;
+
+/// The reference's lock file.
+const LOCK: &str = "lock";
+/// Where a reservation is written when the file system has no unnamed files. To the reference
+/// a file like any other whose name is not an address.
+const DRAFT: &str = ".netd-draft";
+
+/// A network's directory, locked until dropped.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    dir: OwnedFd,
+    _lock: Lock,
+}
+
+/// What a name that is an address stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A reservation; its content without white space around it.
+    Reserved(Vec<u8>),
+    /// A reservation that names nobody, and why.
+    Void(String),
+    /// Not a file: the address cannot be reserved, and nobody has it.
+    Foreign,
+}
+
+impl Directory {
+    /// Opens and locks the directory; `None` if there is none and `create` does not ask for one.
+    pub(super) fn open(
+        path: &Path,
+        create: bool,
+        timeout: Duration,
+    ) -> Result<Option<Self>, Error> {
+        loop {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let dir = match rustix::fs::open(path, flags, Mode::empty()) {
+                Ok(dir) => dir,
+                Err(Errno::NOENT) if create => {
+                    make(path)?;
+                    continue;
+                }
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(Error::io("open directory", path, errno)),
+            };
+            let lock_path = path.join(LOCK);
+            let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC;
+            let lock = match rustix::fs::openat(&dir, LOCK, flags, Mode::from_raw_mode(0o750)) {
+                Ok(file) => lock::acquire(file, &lock_path, timeout)?,
+                // The directory was removed since it was opened.
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(Error::io("open lock", &lock_path, errno)),
+            };
+            let stat = rustix::fs::fstat(&dir)
+                .map_err(|errno| Error::io("inspect directory", path, errno))?;
+            // The lock of a directory that was removed while we waited protects nothing.
+            if stat.st_nlink > 0 {
+                return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
+            }
+        }
+    }
+
+    /// The path of a file of the directory, for errors.
+    pub(super) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a file of the directory.
+    pub(super) fn open_at(&self, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.dir, name, flags | OFlags::CLOEXEC, mode)
+    }
+
+    /// Reads a file, in one system call if it is as small as reservations are.
+    pub(super) fn read_small(&self, name: &str) -> Result<Vec<u8>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = self.open_at(name, flags, Mode::empty())?;
+        let mut content = Vec::new();
+        let mut buffer = [0; 1024];
+        loop {
+            let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut buffer))?;
+            content.extend(buffer.iter().take(count));
+            if count < buffer.len() {
+                return Ok(content);
+            }
+        }
+    }
+
+    /// All entries whose name is an address as the reference writes it. The remains of an
+    /// operation that was killed are removed on the way.
+    pub(super) fn scan(&self) -> Result<Vec<(IpAddr, Entry)>, Error> {
+        let failed = |errno: Errno| Error::io("read directory", &self.path, errno);
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name == DRAFT {
+                self.remove_name(DRAFT)?;
+            }
+            let Some(address) = name.parse::<IpAddr>().ok().filter(|ip| ip.to_string() == name)
+            else {
+                continue;
+            };
+            let found = match entry.file_type() {
+                FileType::RegularFile | FileType::Unknown => self.read(address)?,
+                FileType::Symlink
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::Directory
+                | FileType::CharacterDevice
+                | FileType::BlockDevice => Some(Entry::Foreign),
+            };
+            entries.extend(found.map(|found| (address, found)));
+        }
+        Ok(entries)
+    }
+
+    /// The entry of `address`, if there is one.
+    pub(super) fn read(&self, address: IpAddr) -> Result<Option<Entry>, Error> {
+        let name = address.to_string();
+        match self.read_small(&name) {
+            Ok(content) => Ok(Some(match owner::trim(&content) {
+                Some(trimmed) => Entry::Reserved(trimmed.to_owned()),
+                None => Entry::Void("it names no container".to_owned()),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => Ok(Some(Entry::Foreign)),
+            // Damaged on disk. Other errors are ours (no memory, no rights), not the file's.
+            Err(errno @ (Errno::IO | Errno::UCLEAN)) => {
+                Ok(Some(Entry::Void(format!("it cannot be read: {}", io::Error::from(errno)))))
+            }
+            Err(errno) => Err(Error::io("read reservation", &self.path.join(name), errno)),
+        }
+    }
+
+    /// Makes the file for `address`, complete or not at all. `false`: the name is in use.
+    pub(super) fn place(&self, address: IpAddr, content: &[u8]) -> Result<bool, Error> {
+        let name = address.to_string();
+        let failed = |errno| Error::io("create reservation", &self.path.join(&name), errno);
+        let placed = match self.unnamed() {
+            Ok(file) => write_all(&file, content).and_then(|()| self.link(&file, &name)),
+            // EISDIR: a kernel or file system that does not know the flag.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => self.draft(&name, content),
+            Err(errno) => Err(errno),
+        };
+        match placed {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Removes the file for `address`; it may be gone already.
+    pub(super) fn remove(&self, address: IpAddr) -> Result<(), Error> {
+        self.remove_name(&address.to_string())
+    }
+
+    fn remove_name(&self, name: &str) -> Result<(), Error> {
+        match rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::io("remove reservation", &self.path.join(name), errno)),
+        }
+    }
+
+    /// A file without a name: gone, should we be killed before it has one.
+    fn unnamed(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o600))
+    }
+
+    fn link(&self, file: &OwnedFd, name: &str) -> Result<(), Errno> {
+        // Linking the descriptor itself (AT_EMPTY_PATH) needs CAP_DAC_READ_SEARCH.
+        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::linkat(rustix::fs::CWD, source, &self.dir, name, AtFlags::SYMLINK_FOLLOW)
+    }
+
+    fn draft(&self, name: &str, content: &[u8]) -> Result<(), Errno> {
+        let _ = rustix::fs::unlinkat(&self.dir, DRAFT, AtFlags::empty());
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.dir, DRAFT, flags, Mode::from_raw_mode(0o600))?;
+        let linked = write_all(&file, content)
+            .and_then(|()| rustix::fs::linkat(&self.dir, DRAFT, &self.dir, name, AtFlags::empty()));
+        rustix::fs::unlinkat(&self.dir, DRAFT, AtFlags::empty()).and(linked)
+    }
+}
+
+/// Makes the directory and those above it, with mode 0755 whatever the umask: the store must
+/// be readable by whoever runs plugins.
+fn make(path: &Path) -> Result<(), Error> {
+    let mode = Mode::from_raw_mode(0o755);
+    match rustix::fs::mkdir(path, mode) {
+        Ok(()) => rustix::fs::chmod(path, mode)
+            .map_err(|errno| Error::io("set mode of directory", path, errno)),
+        Err(Errno::EXIST) => Ok(()),
+        Err(Errno::NOENT) => {
+            match path.parent().filter(|parent| !parent.as_os_str().as_bytes().is_empty()) {
+                Some(parent) => make(parent).and_then(|()| make(path)),
+                None => Err(Error::io("create directory", path, Errno::NOENT)),
+            }
+        }
+        Err(errno) => Err(Error::io("create directory", path, errno)),
+    }
+}
+
+fn write_all(file: impl AsFd, mut content: &[u8]) -> Result<(), Errno> {
+    while !content.is_empty() {
+        let count = rustix::io::retry_on_intr(|| rustix::io::write(&file, content))?;
+        content = content.get(count..).unwrap_or_default();
+    }
+    Ok(())
+}
