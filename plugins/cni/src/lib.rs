@@ -12,6 +12,7 @@
 
 pub mod addr;
 pub mod conf;
+pub mod delegate;
 pub mod error;
 pub mod json;
 pub mod result;
