@@ -73,7 +73,7 @@ fn serve(
         env: env.clone(),
     };
     match verb {
-        Verb::Add => add(plugin, info, &request).map(Some),
+        Verb::Add => add(plugin, info, request).map(Some),
         Verb::Del => del(plugin, info, request).map(|()| None),
         Verb::Check => plugin.check(&request).map(|()| None),
         Verb::Gc => plugin.gc(&request).map(|()| None),
@@ -152,14 +152,17 @@ fn prev_result(
     }
 }
 
-fn add(plugin: &dyn Plugin, info: &Info, request: &Request) -> Result<String, Error> {
-    if is_own_netns(info, request) {
+fn add(plugin: &dyn Plugin, info: &Info, mut request: Request) -> Result<String, Error> {
+    if is_own_netns(info, &request) {
         return Err(same_netns());
     }
-    let text = plugin.add(request)?.to_json(request.version);
-    text.map_err(|error| match plugin.del(request) {
-        Ok(()) => error,
-        Err(undo) => error.with_details(format!("undo: {undo}")),
+    let text = plugin.add(&request)?.to_json(request.version);
+    text.map_err(|error| {
+        request.verb = Verb::Del;
+        match plugin.del(&request) {
+            Ok(()) => error,
+            Err(undo) => error.with_details(format!("undo: {undo}")),
+        }
     })
 }
 
