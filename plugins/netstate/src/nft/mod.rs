@@ -9,7 +9,7 @@ mod value;
 
 use std::fmt;
 
-pub use text::{nft_element, nft_rule, nft_table};
+pub use text::{nft_chain, nft_element, nft_rule, nft_set_type, nft_table, quoted};
 pub use value::{DataType, Value};
 
 /// Address family of a table (`NFPROTO_*`, `include/uapi/linux/netfilter.h`).

@@ -12,13 +12,13 @@ use super::{
 pub fn nft_table(table: &Table) -> String {
     let mut out = format!("table {} {{\n", table.id);
     if !table.comment.is_empty() {
-        let _ = writeln!(out, "\tcomment \"{}\"", table.comment);
+        let _ = writeln!(out, "\tcomment {}", quoted(&table.comment));
     }
     for set in &table.sets {
         push_set(&mut out, set);
     }
     for chain in &table.chains {
-        push_chain(&mut out, chain);
+        out.push_str(&nft_chain(chain));
     }
     out.push_str("}\n");
     out
@@ -35,7 +35,7 @@ pub fn nft_rule(rule: &Rule) -> String {
 pub fn nft_element(element: &Element) -> String {
     let mut out = join(&element.key, " . ");
     if !element.comment.is_empty() {
-        let _ = write!(out, " comment \"{}\"", element.comment);
+        let _ = write!(out, " comment {}", quoted(&element.comment));
     }
     if !element.data.is_empty() {
         let _ = write!(out, " : {}", join(&element.data, " . "));
@@ -43,17 +43,10 @@ pub fn nft_element(element: &Element) -> String {
     out
 }
 
-fn push_set(out: &mut String, set: &Set) {
-    let word = if set.data.is_empty() { "set" } else { "map" };
-    let _ = write!(out, "\t{word} {} {{\n\t\ttype {}", set.name, types(&set.key));
-    if !set.data.is_empty() {
-        let _ = write!(out, " : {}", types(&set.data));
-    }
-    out.push_str("\n\t}\n");
-}
-
-fn push_chain(out: &mut String, chain: &Chain) {
-    let _ = writeln!(out, "\tchain {} {{", chain.name);
+/// A chain as it stands in its table.
+#[must_use]
+pub fn nft_chain(chain: &Chain) -> String {
+    let mut out = format!("\tchain {} {{\n", chain.name);
     if let Some(hook) = &chain.hook {
         let _ = writeln!(out, "\t\t{}", hook_line(hook));
     }
@@ -61,6 +54,31 @@ fn push_chain(out: &mut String, chain: &Chain) {
         let _ = writeln!(out, "\t\t{}", nft_rule(rule));
     }
     out.push_str("\t}\n");
+    out
+}
+
+/// The types of a set or map, as they stand after `type`.
+#[must_use]
+pub fn nft_set_type(set: &Set) -> String {
+    if set.data.is_empty() {
+        types(&set.key)
+    } else {
+        format!("{} : {}", types(&set.key), types(&set.data))
+    }
+}
+
+/// A string as `nft` reads it. Its grammar (`src/scanner.l`, 1.0.6) has no way to write a quotation
+/// mark or a line break in one: they are written as `?`.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let text: String =
+        text.chars().map(|c| if c == '"' || c.is_control() { '?' } else { c }).collect();
+    format!("\"{text}\"")
+}
+
+fn push_set(out: &mut String, set: &Set) {
+    let word = if set.data.is_empty() { "set" } else { "map" };
+    let _ = writeln!(out, "\t{word} {} {{\n\t\ttype {}\n\t}}", set.name, nft_set_type(set));
 }
 
 fn hook_line(hook: &Hook) -> String {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::text::quoted;
 use crate::name::{LinkName, Mac};
 
 /// Types of keys and data.
@@ -87,7 +88,11 @@ impl fmt::Display for Value {
             Self::Proto(132) => f.write_str("sctp"),
             Self::Proto(n) => write!(f, "{n}"),
             Self::Port(n) => write!(f, "{n}"),
-            Self::Ifname(name) => write!(f, "\"{name}\""),
+            // A star at the end would match any name that starts so.
+            Self::Ifname(name) => match name.as_str().strip_suffix('*') {
+                Some(start) => f.write_str(&quoted(&format!("{start}\\*"))),
+                None => f.write_str(&quoted(name.as_str())),
+            },
         }
     }
 }

@@ -1,0 +1,124 @@
+//! The command an operation stands for.
+//!
+//! Logs, `--dry-run`, CHECK errors, golden files and the reference pages show this one text. It is
+//! for reading and for `sh` with iproute2 6.1 and nft 1.0.6; nothing here or in crate `kernel`
+//! runs it. What the commands do is tested by running them (`tests/commands.rs`).
+
+mod link;
+mod nft;
+mod route;
+mod shell;
+
+use std::fmt;
+
+use crate::name::Ns;
+use crate::op::{Op, Step};
+use crate::plan::Plan;
+use shell::{Line, Place, View};
+
+/// How the namespaces of steps are written in commands.
+///
+/// The default is for commands that are run in the host's namespace, with the container's in the
+/// variable `CNI_NETNS`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NsNames {
+    /// Path of the container's namespace. One below `/run/netns` is written by its name
+    /// (`ip -n NAME`), any other by its path (`nsenter --net=PATH ip`), and an empty one as the
+    /// variable (`nsenter --net="$CNI_NETNS" ip`).
+    pub container: String,
+}
+
+impl Step {
+    /// The command, to be run in the host's namespace. One line, but for tables and chains, which
+    /// are read from a here-document; several commands are joined by `&&`.
+    #[must_use]
+    pub fn command(&self, names: &NsNames) -> String {
+        let view = View { own: Some(&self.ns), names: Some(names) };
+        join(&lines(&self.op, &view), |line| {
+            let ns = line.ns.as_ref().unwrap_or(&self.ns);
+            names.place(ns)
+        })
+    }
+}
+
+impl Plan {
+    /// The commands in order, each to be run in the host's namespace.
+    pub fn commands<'a>(&'a self, names: &'a NsNames) -> impl Iterator<Item = String> + 'a {
+        self.steps.iter().map(|step| step.command(names))
+    }
+}
+
+/// The command without its namespace.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&join(&lines(self, &View { own: None, names: None }), |_| Place::Here))
+    }
+}
+
+/// The command with its namespace, the container's being `"$CNI_NETNS"`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.command(&NsNames::default()))
+    }
+}
+
+/// One command a line, the container's namespace being `"$CNI_NETNS"`.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl NsNames {
+    fn place(&self, ns: &Ns) -> Place<'_> {
+        match ns {
+            Ns::Host => Place::Here,
+            Ns::Container if self.container.is_empty() => Place::Variable,
+            Ns::Container => match self.name() {
+                Some(name) => Place::Named(name),
+                None => Place::Path(&self.container),
+            },
+        }
+    }
+
+    /// The name that `ip netns` knows the container's namespace by.
+    fn name(&self) -> Option<&str> {
+        let path = self.container.as_str();
+        let name =
+            path.strip_prefix("/run/netns/").or_else(|| path.strip_prefix("/var/run/netns/"))?;
+        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('-');
+        plain.then_some(name)
+    }
+}
+
+fn lines(op: &Op, view: &View<'_>) -> Vec<Line> {
+    match op {
+        Op::AddLink { link, peer } => link::add(link, peer.as_ref(), view),
+        Op::SetLink { name, changes } => link::set(name, changes),
+        Op::DelLink(name) => link::del(name),
+        Op::AddAddr(addr) => route::add_addr(addr),
+        Op::DelAddr(addr) => route::del_addr(addr),
+        Op::AddRoute(route) => route::route("add", route),
+        Op::DelRoute(route) => route::route("del", route),
+        Op::AddNeigh(neigh) => route::add_neigh(neigh),
+        Op::DelNeigh(neigh) => route::del_neigh(neigh),
+        Op::AddFdb(fdb) => route::add_fdb(fdb),
+        Op::DelFdb(fdb) => route::del_fdb(fdb),
+        Op::AddRule(rule) => route::rule("add", rule),
+        Op::DelRule(rule) => route::rule("del", rule),
+        Op::SetSysctl { key, value, optional } => route::sysctl(key, value, *optional),
+        Op::AddTable(table) => nft::add_table(table),
+        Op::DelTable(table) => nft::del_table(table),
+        Op::AddChain { table, chain } => nft::add_chain(table, chain),
+        Op::AddSet { table, set } => nft::add_set(table, set),
+        Op::InsertRule { chain, rule } => nft::insert_rule(chain, rule),
+        Op::DelRuleOf { chain, rule } => nft::del_rule(chain, rule),
+        Op::AddElement { set, element } => nft::add_element(set, element),
+        Op::DelElement { set, element } => nft::del_element(set, element),
+    }
+}
+
+fn join<'a>(lines: &'a [Line], place: impl Fn(&'a Line) -> Place<'a>) -> String {
+    let parts: Vec<String> = lines.iter().map(|line| line.render(&place(line))).collect();
+    parts.join(" && ")
+}
