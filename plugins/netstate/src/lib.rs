@@ -12,6 +12,7 @@
 //!   back.
 
 mod addr;
+mod cascade;
 mod datapath;
 mod link;
 mod name;
@@ -24,6 +25,7 @@ mod scope;
 pub mod sim;
 mod state;
 mod text;
+mod vlan;
 
 pub use addr::{Addr, Fdb, Neigh};
 pub use datapath::Datapath;

@@ -81,6 +81,25 @@ pub enum LinkKind {
     Other(String),
 }
 
+impl LinkKind {
+    /// The far end, if it is a veth.
+    #[must_use]
+    pub fn peer(&self) -> Option<&LinkRef> {
+        if let Self::Veth { peer } = self { Some(peer) } else { None }
+    }
+
+    /// Whether links of this kind are made and removed, and do not come with the namespace or the
+    /// hardware.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        match self {
+            Self::Loopback => false,
+            Self::Other(kind) => !kind.is_empty(),
+            Self::Bridge { .. } | Self::Veth { .. } | Self::MacVlan { .. } => true,
+        }
+    }
+}
+
 /// Macvlan modes (`include/uapi/linux/if_link.h`, `enum macvlan_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MacVlanMode {
@@ -103,6 +122,16 @@ pub struct BridgePort {
     pub isolated: Option<bool>,
     /// VLANs of the port (bridges with `vlan_filtering` only).
     pub vlans: Option<Vec<VlanRange>>,
+}
+
+impl BridgePort {
+    /// A port as the kernel makes it: all flags off, and in VLAN 1 as `default_pvid` is 1
+    /// (`nbp_vlan_init()`, `net/bridge/br_vlan.c`).
+    #[must_use]
+    pub fn as_born() -> Self {
+        let vlan = VlanRange { first: 1, last: 1, pvid: true, untagged: true };
+        Self { hairpin: Some(false), isolated: Some(false), vlans: Some(vec![vlan]) }
+    }
 }
 
 /// A range of VLAN ids of a bridge port.

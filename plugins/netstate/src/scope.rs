@@ -9,6 +9,10 @@ use crate::state::Desired;
 
 /// The part of the kernel's state that somebody owns or asks about. Nothing outside of a scope is
 /// ever removed, and observing costs by the size of the scope, not of the host.
+///
+/// A link in a scope is owned with all that is on it, unless the desired state only mentions it
+/// (as the device of a route, as a parent or a master): then it is somebody else's, and what it is
+/// and has is left alone but for what is desired of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Links, with their addresses and forwarding and neighbour entries.
@@ -17,6 +21,8 @@ pub struct Scope {
     pub routes: bool,
     /// Routes made by this protocol number (`RTPROT_*`), in whichever table.
     pub route_protocol: Option<u8>,
+    /// Policy rules that look these tables up.
+    pub rule_tables: BTreeSet<(Ns, u32)>,
     /// Sysctls.
     pub sysctls: BTreeSet<(Ns, SysctlKey)>,
     /// Whether these tables are there, and their comment; chains and rules are not read.
@@ -35,9 +41,14 @@ impl Scope {
                 .links
                 .keys()
                 .chain(state.addrs.iter().map(|a| &a.link))
-                .chain(state.routes.iter().filter_map(|r| r.dev.as_ref()));
+                .chain(state.routes.iter().filter_map(|r| r.dev.as_ref()))
+                .chain(state.neighs.iter().map(|n| &n.link))
+                .chain(state.fdb.iter().map(|e| &e.link));
             for name in names {
                 scope.links.insert(LinkRef { ns: ns.clone(), name: name.clone() });
+            }
+            for rule in &state.rules {
+                scope.rule_tables.insert((ns.clone(), rule.table));
             }
             for key in state.sysctls.keys() {
                 scope.sysctls.insert((ns.clone(), key.clone()));

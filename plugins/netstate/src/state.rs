@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnetwork::IpNetwork;
+
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::link::Link;
 use crate::name::{LinkName, Ns, SysctlKey};
@@ -40,6 +42,15 @@ impl NetState {
     /// Adds an element to a set.
     pub fn add_element(&mut self, set: SetId, element: Element) {
         self.elements.entry(set).or_default().insert(element);
+    }
+
+    /// The routes by destination.
+    pub(crate) fn routes_by_dst(&self) -> BTreeMap<IpNetwork, Vec<&Route>> {
+        let mut by_dst: BTreeMap<IpNetwork, Vec<&Route>> = BTreeMap::new();
+        for route in &self.routes {
+            by_dst.entry(route.dst).or_default().push(route);
+        }
+        by_dst
     }
 
     /// Whether nothing is in it.

@@ -1,0 +1,223 @@
+//! What must come or change, in the phases of [`Phase`].
+
+use super::compare::{link_changes, same_route};
+use super::order::{Phase, by_need};
+use super::planner::Planner;
+use super::remove::at_key;
+use crate::addr::Addr;
+use crate::cascade::{link_of, same_addr};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
+use crate::name::{LinkName, Ns, SysctlKey};
+use crate::op::Op;
+use crate::route::Route;
+use crate::state::NetState;
+
+impl<'a> Planner<'a> {
+    /// Plans all that comes and changes.
+    pub(super) fn build_wanted(&mut self) {
+        let spaces: Vec<(&'a Ns, &'a NetState)> = self.want.iter().collect();
+        for &(ns, want) in &spaces {
+            self.add_tables(ns, want);
+            self.set_sysctls(ns, want, None);
+        }
+        for at in by_need(self.want.links()) {
+            if let (Some(link), Some(want)) = (self.want.link(&at), self.want.ns(&at.ns)) {
+                self.build_link(&at, link, want);
+            }
+        }
+        for &(ns, want) in &spaces {
+            self.add_addrs(ns, want, None);
+            self.add_neighs(ns, want);
+            self.add_routes(ns, want);
+            for rule in &want.rules {
+                if self.work.ns_mut(ns.clone()).rules.insert(rule.clone()) {
+                    self.push(Phase::Rules, ns, Op::AddRule(rule.clone()));
+                }
+            }
+            self.add_elements(ns, want);
+        }
+    }
+
+    /// A table is compared by its comment, which holds the version of its content; whoever makes it
+    /// keeps the elements of one that is there, or refuses.
+    fn add_tables(&mut self, ns: &Ns, want: &NetState) {
+        for (id, table) in &want.tables {
+            let work = self.work.ns_mut(ns.clone());
+            let is_there = work.tables.get(id).is_some_and(|have| have.comment == table.comment);
+            if !is_there {
+                work.tables.insert(id.clone(), table.clone());
+                self.push(Phase::Tables, ns, Op::AddTable(table.clone()));
+            }
+        }
+    }
+
+    /// Writes the sysctls of a link; without one, those that belong to no link made here.
+    fn set_sysctls(&mut self, ns: &Ns, want: &NetState, link: Option<&LinkName>) {
+        let phase = if link.is_some() { Phase::Links } else { Phase::Sysctls };
+        for (key, value) in &want.sysctls {
+            if owner(want, key) != link || !self.sysctl_differs(ns, key, value) {
+                continue;
+            }
+            self.work.ns_mut(ns.clone()).sysctls.insert(key.clone(), value.clone());
+            let op = Op::SetSysctl { key: key.clone(), value: value.clone(), optional: false };
+            self.push(phase, ns, op);
+        }
+    }
+
+    fn build_link(&mut self, at: &LinkRef, link: &Link, want: &NetState) {
+        if self.work.link(at).is_none() {
+            if link.kind.is_made() {
+                self.add_link(at, link, want);
+            } else {
+                // It is there; nothing is known about it.
+                self.work.ns_mut(at.ns.clone()).add_link(bare(link));
+            }
+        }
+        let changes = self.changes_to(at, link);
+        let (before, after) = if self.born.contains(at) {
+            (Vec::new(), changes)
+        } else if self.has_content_to_come(at, want) {
+            // The MTU and going down decide which addresses it can have; up comes after them.
+            changes.into_iter().partition(|change| *change != LinkChange::Up(true))
+        } else {
+            (changes, Vec::new())
+        };
+        self.set_link(at, before);
+        self.set_sysctls(&at.ns, want, Some(&at.name));
+        self.add_addrs(&at.ns, want, Some(&at.name));
+        self.set_link(at, after);
+    }
+
+    /// Makes a link with what one message can say: not the alias, nor the flags of a port
+    /// (`rtnl_newlink_create()`, `net/core/rtnetlink.c`). A veth's far end comes with it, but down.
+    fn add_link(&mut self, at: &LinkRef, link: &Link, want: &NetState) {
+        let waits = want.addrs.iter().any(|a| a.link == at.name)
+            || want.sysctls.keys().any(|key| owner(want, key) == Some(&at.name));
+        let birth = Link { up: link.up && !waits, alias: None, port: None, ..link.clone() };
+        let peer = birth.kind.peer().map(|peer| self.peer_init(peer));
+        let mut there = birth.clone();
+        there.port = there.master.as_ref().map(|_| BridgePort::as_born());
+        self.work.ns_mut(at.ns.clone()).add_link(there);
+        self.born.insert(at.clone());
+        if let Some(peer) = &peer {
+            let kind = LinkKind::Veth { peer: at.clone() };
+            let end = Link {
+                mac: peer.mac,
+                mtu: peer.mtu,
+                up: false,
+                ..Link::new(peer.link.name.clone(), kind)
+            };
+            self.work.ns_mut(peer.link.ns.clone()).add_link(end);
+            self.born.insert(peer.link.clone());
+        }
+        self.push(Phase::Links, &at.ns, Op::AddLink { link: birth, peer });
+    }
+
+    fn peer_init(&self, peer: &LinkRef) -> PeerInit {
+        let link = self.want.link(peer);
+        PeerInit {
+            link: peer.clone(),
+            mac: link.and_then(|link| link.mac),
+            mtu: link.and_then(|link| link.mtu),
+        }
+    }
+
+    fn changes_to(&self, at: &LinkRef, want: &Link) -> Vec<LinkChange> {
+        self.work.link(at).map(|have| link_changes(have, want, self.rigour)).unwrap_or_default()
+    }
+
+    fn set_link(&mut self, at: &LinkRef, changes: Vec<LinkChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        for change in &changes {
+            self.work.change_link(at, change);
+        }
+        self.push(Phase::Links, &at.ns, Op::SetLink { name: at.name.clone(), changes });
+    }
+
+    fn has_content_to_come(&self, at: &LinkRef, want: &NetState) -> bool {
+        let addrs = want.addrs.iter().any(|a| a.link == at.name && !self.has_addr(&at.ns, a));
+        addrs
+            || want.sysctls.iter().any(|(key, value)| {
+                owner(want, key) == Some(&at.name) && self.sysctl_differs(&at.ns, key, value)
+            })
+    }
+
+    /// Adds the addresses of a link; without one, all that are missing.
+    fn add_addrs(&mut self, ns: &Ns, want: &NetState, link: Option<&LinkName>) {
+        for addr in &want.addrs {
+            if link.is_some_and(|link| *link != addr.link) || self.has_addr(ns, addr) {
+                continue;
+            }
+            self.work.ns_mut(ns.clone()).addrs.insert(addr.clone());
+            self.push(Phase::Links, ns, Op::AddAddr(addr.clone()));
+        }
+    }
+
+    fn add_neighs(&mut self, ns: &Ns, want: &NetState) {
+        for neigh in &want.neighs {
+            if self.work.ns_mut(ns.clone()).neighs.insert(neigh.clone()) {
+                self.push(Phase::Neighs, ns, Op::AddNeigh(neigh.clone()));
+            }
+        }
+        for entry in &want.fdb {
+            if self.work.ns_mut(ns.clone()).fdb.insert(entry.clone()) {
+                self.push(Phase::Neighs, ns, Op::AddFdb(entry.clone()));
+            }
+        }
+    }
+
+    fn add_routes(&mut self, ns: &Ns, want: &NetState) {
+        let rigour = self.rigour;
+        let work = self.work.ns_mut(ns.clone());
+        let there = work.routes_by_dst();
+        let mut missing: Vec<&Route> = want
+            .routes
+            .iter()
+            .filter(|route| {
+                let rivals = there.get(&route.dst).map(Vec::as_slice).unwrap_or_default();
+                !rivals.iter().any(|have| same_route(have, route, rigour))
+            })
+            .collect();
+        // A gateway must be reachable, maybe by another of these routes.
+        missing.sort_by_key(|route| route.via.is_some());
+        work.routes.extend(missing.iter().map(|route| (*route).clone()));
+        for route in missing {
+            self.push(Phase::Routes, ns, Op::AddRoute(route.clone()));
+        }
+    }
+
+    fn add_elements(&mut self, ns: &Ns, want: &NetState) {
+        for (set, elements) in &want.elements {
+            for element in elements {
+                let work = self.work.ns_mut(ns.clone());
+                if at_key(work, set, element) != Some(element) {
+                    work.add_element(set.clone(), element.clone());
+                    let op = Op::AddElement { set: set.clone(), element: element.clone() };
+                    self.push(Phase::Elements, ns, op);
+                }
+            }
+        }
+    }
+
+    fn has_addr(&self, ns: &Ns, addr: &Addr) -> bool {
+        self.work.ns(ns).is_some_and(|have| have.addrs.iter().any(|a| same_addr(a, addr)))
+    }
+
+    fn sysctl_differs(&self, ns: &Ns, key: &SysctlKey, value: &str) -> bool {
+        let have = self.work.ns(ns).and_then(|have| have.sysctls.get(key));
+        have.map(String::as_str) != Some(value)
+    }
+}
+
+/// The link of the state that a sysctl belongs to.
+fn owner<'s>(state: &'s NetState, key: &SysctlKey) -> Option<&'s LinkName> {
+    let name = link_of(key)?;
+    state.links.keys().find(|link| link.as_str() == name)
+}
+
+/// A link of which only the name and kind are known.
+fn bare(link: &Link) -> Link {
+    Link { up: false, ..Link::new(link.name.clone(), link.kind.clone()) }
+}

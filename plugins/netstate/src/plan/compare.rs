@@ -1,0 +1,147 @@
+//! When two objects are the same, and how a link is changed into another.
+
+use crate::addr::Addr;
+use crate::link::{BridgePort, Link, LinkChange, LinkKind};
+use crate::name::LinkName;
+use crate::nft::Element;
+use crate::route::{Route, RouteScope};
+use crate::vlan;
+
+/// How much is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rigour {
+    /// What is wanted must be there; what else is there does not matter.
+    Contained,
+    /// Nothing else must be there.
+    Exact,
+}
+
+/// Whether a link of kind `have` can be made into `want` without making it anew.
+pub(super) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
+    match (have, want) {
+        (LinkKind::Bridge { .. }, LinkKind::Bridge { .. }) => true,
+        (
+            LinkKind::MacVlan { parent, mode, bc_queue_len },
+            LinkKind::MacVlan { parent: want_parent, mode: want_mode, bc_queue_len: want_len },
+        ) => {
+            parent == want_parent
+                && mode == want_mode
+                && (want_len.is_none() || bc_queue_len == want_len)
+        }
+        _ => have == want,
+    }
+}
+
+/// The changes that make `have` into `want`; none if it is that already.
+pub(super) fn link_changes(have: &Link, want: &Link, rigour: Rigour) -> Vec<LinkChange> {
+    // What was not made by us is never stripped of what others gave it.
+    let strip = rigour == Rigour::Exact && want.kind.is_made();
+    let mut changes = Vec::new();
+    let mut port = have.port.clone().unwrap_or_default();
+    if have.master != want.master && (want.master.is_some() || strip) {
+        changes.push(LinkChange::Master(want.master.clone()));
+        port = BridgePort::as_born();
+    }
+    if let Some(want) = &want.port {
+        push_port_changes(&mut changes, &port, want, rigour);
+    }
+    if let (
+        LinkKind::Bridge { vlan_filtering },
+        LinkKind::Bridge { vlan_filtering: Some(want_filtering) },
+    ) = (&have.kind, &want.kind)
+        && *vlan_filtering != Some(*want_filtering)
+    {
+        changes.push(LinkChange::VlanFiltering(*want_filtering));
+    }
+    changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
+    changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
+    if have.promisc != want.promisc && (want.promisc || strip) {
+        changes.push(LinkChange::Promisc(want.promisc));
+    }
+    let alias = differing(have.alias.as_deref(), want.alias.as_deref());
+    changes.extend(alias.map(|alias| LinkChange::Alias(alias.to_owned())));
+    if have.up != want.up && (want.up || strip) {
+        changes.push(LinkChange::Up(want.up));
+    }
+    changes
+}
+
+/// Whether a route is the one wanted.
+pub(super) fn same_route(have: &Route, want: &Route, rigour: Rigour) -> bool {
+    let optional = |have: Option<u32>, want: Option<u32>| {
+        have == want || (want.is_none() && rigour == Rigour::Contained)
+    };
+    same_route_key(have, want)
+        && have.via == want.via
+        && (want.dev.is_none() || have.dev == want.dev)
+        && have.protocol == want.protocol
+        && scope(have) == scope(want)
+        && (have.src == want.src || (want.src.is_none() && rigour == Rigour::Contained))
+        && optional(have.mtu, want.mtu)
+        && optional(have.advmss, want.advmss)
+}
+
+/// Whether only one of two routes can be there (`fib_table_insert()`, `net/ipv4/fib_trie.c`;
+/// `fib6_add_rt2node()`, `net/ipv6/ip6_fib.c`).
+pub(crate) fn same_route_key(a: &Route, b: &Route) -> bool {
+    a.dst == b.dst && a.table == b.table && metric(a) == metric(b)
+}
+
+/// Whether the kernel, and not a person or program, made the route: `RTPROT_KERNEL`, `RTPROT_RA`.
+pub(super) fn is_kernel_route(route: &Route) -> bool {
+    matches!(route.protocol, 2 | 9)
+}
+
+/// Whether the kernel gives the address by itself: link-local ones, and those of `lo`.
+pub(super) fn is_kernel_addr(addr: &Addr) -> bool {
+    let ip = addr.net.ip();
+    let link_local = matches!(ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local());
+    link_local || (addr.link == LinkName::lo() && ip.is_loopback())
+}
+
+/// Whether only one of two addresses can be on their link (`ipv6_add_addr()`,
+/// `net/ipv6/addrconf.c`).
+pub(crate) fn same_addr_key(a: &Addr, b: &Addr) -> bool {
+    a.link == b.link
+        && (a.net == b.net || (a.net.is_ipv6() && b.net.is_ipv6() && a.net.ip() == b.net.ip()))
+}
+
+/// Whether both elements are at the same place of their set, and of the same owner: a removal must
+/// not hit what another claimed.
+pub(super) fn same_claim(a: &Element, b: &Element) -> bool {
+    a.key == b.key && a.comment == b.comment
+}
+
+fn push_port_changes(
+    changes: &mut Vec<LinkChange>,
+    have: &BridgePort,
+    want: &BridgePort,
+    rigour: Rigour,
+) {
+    changes.extend(differing(have.hairpin, want.hairpin).map(LinkChange::Hairpin));
+    changes.extend(differing(have.isolated, want.isolated).map(LinkChange::Isolated));
+    if let Some(want) = &want.vlans {
+        let have = have.vlans.as_deref().unwrap_or_default();
+        if rigour == Rigour::Exact {
+            changes.extend(vlan::extra(have, want).into_iter().map(LinkChange::DelVlan));
+        }
+        changes.extend(vlan::missing(have, want).into_iter().map(LinkChange::AddVlan));
+    }
+}
+
+fn differing<T: PartialEq>(have: Option<T>, want: Option<T>) -> Option<T> {
+    if have == want { None } else { want }
+}
+
+/// IPv4 routes have metric 0 where nothing is said, IPv6 routes 1024 (`IP6_RT_PRIO_USER`), which
+/// also is what 0 means there.
+fn metric(route: &Route) -> u32 {
+    match route.metric {
+        Some(0) | None if route.dst.is_ipv6() => 1024,
+        metric => metric.unwrap_or(0),
+    }
+}
+
+fn scope(route: &Route) -> RouteScope {
+    if route.dst.is_ipv6() { RouteScope::Universe } else { route.scope }
+}

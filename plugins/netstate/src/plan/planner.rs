@@ -1,0 +1,129 @@
+//! The planner: it works on a copy of what is there, and lets each step have its effect on the
+//! copy before it decides on the next. So what dies with a link is made anew without being named.
+
+use std::collections::BTreeSet;
+
+use super::compare::{Rigour, same_claim};
+use super::order::{Phase, Placed};
+use crate::link::LinkRef;
+use crate::name::Ns;
+use crate::nft::{Element, SetId, TableId};
+use crate::op::{Mode, Op, Step};
+use crate::route::{Route, Rule};
+use crate::scope::Scope;
+use crate::state::State;
+
+/// What may be taken away.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owned<'a> {
+    /// Only what stands in the way of something wanted.
+    Nothing,
+    /// What is in the scope.
+    Scope(&'a Scope),
+    /// All that is there.
+    Everything,
+}
+
+#[derive(Debug)]
+pub(super) struct Planner<'a> {
+    /// What will be there once the steps so far are done.
+    pub(super) work: State,
+    pub(super) want: &'a State,
+    pub(super) rigour: Rigour,
+    pub(super) owned: Owned<'a>,
+    /// Links that the plan makes.
+    pub(super) born: BTreeSet<LinkRef>,
+    mode: Mode,
+    steps: Vec<Placed>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        there: State,
+        want: &'a State,
+        owned: Owned<'a>,
+        rigour: Rigour,
+        mode: Mode,
+    ) -> Self {
+        let born = BTreeSet::new();
+        Self { work: there, want, rigour, owned, born, mode, steps: Vec::new() }
+    }
+
+    pub(super) fn into_steps(self) -> Vec<Placed> {
+        self.steps
+    }
+
+    /// Adds a step. A removal does not mind that the thing is gone already.
+    pub(super) fn push(&mut self, phase: Phase, ns: &Ns, op: Op) {
+        let mode = if op.is_removal() { Mode::Fresh } else { self.mode };
+        self.steps.push(Placed { phase, step: Step { ns: ns.clone(), op, mode } });
+    }
+
+    /// All namespaces that are there or wanted.
+    pub(super) fn spaces(&self) -> Vec<Ns> {
+        let both = self.work.iter().chain(self.want.iter());
+        both.map(|(ns, _)| ns.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a link may be removed where it is not wanted.
+    pub(super) fn owns_link(&self, at: &LinkRef) -> bool {
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => scope.links.contains(at),
+            Owned::Everything => true,
+        }
+    }
+
+    /// Whether what is on a link may be removed.
+    pub(super) fn owns_content(&self, at: &LinkRef) -> bool {
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => scope.links.contains(at) && self.want.link(at).is_some(),
+            Owned::Everything => true,
+        }
+    }
+
+    pub(super) fn owns_route(&self, ns: &Ns, route: &Route) -> bool {
+        let dev = route.dev.clone().map(|name| LinkRef { ns: ns.clone(), name });
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => {
+                scope.route_protocol == Some(route.protocol)
+                    || (scope.routes && dev.is_some_and(|dev| self.owns_content(&dev)))
+            }
+            Owned::Everything => true,
+        }
+    }
+
+    pub(super) fn owns_rule(&self, ns: &Ns, rule: &Rule) -> bool {
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => scope.rule_tables.contains(&(ns.clone(), rule.table)),
+            Owned::Everything => true,
+        }
+    }
+
+    pub(super) fn owns_table(&self, ns: &Ns, id: &TableId) -> bool {
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => scope.tables.contains(&(ns.clone(), id.clone())),
+            Owned::Everything => true,
+        }
+    }
+
+    pub(super) fn owns_element(&self, ns: &Ns, set: &SetId, element: &Element) -> bool {
+        match self.owned {
+            Owned::Nothing => false,
+            Owned::Scope(scope) => {
+                let first = Element { data: Vec::new(), comment: String::new(), ..element.clone() };
+                let from = (ns.clone(), set.clone(), first);
+                scope
+                    .elements
+                    .range(from..)
+                    .take_while(|(n, s, e)| n == ns && s == set && e.key == element.key)
+                    .any(|(_, _, e)| same_claim(e, element))
+            }
+            Owned::Everything => true,
+        }
+    }
+}
