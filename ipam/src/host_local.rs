@@ -12,10 +12,14 @@
 
 mod directory;
 mod error;
+mod index;
 mod ledger;
 mod lock;
 mod marker;
 mod owner;
+mod session;
+mod table;
+mod taken;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,14 +28,13 @@ use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 
-use crate::allocator::{self, Candidate, RequestError};
+use crate::allocator::{self, RequestError};
 use crate::range_set::RangeSet;
 
 pub use error::{Error, Holder, Warning};
 pub use owner::Owner;
 
-use directory::{Directory, Entry};
-use ledger::Ledger;
+use session::{Reserved, Session};
 
 /// The reference's default for `dataDir`.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/networks";
@@ -100,32 +103,15 @@ impl HostLocal {
         let content = owner.content()?;
         let assigned = allocator::assign_requested(sets, requested)
             .map_err(|error| request_error(error, sets))?;
-        let Some(mut session) = self.session(true)? else { return Ok(Vec::new()) };
-        session.refuse_duplicate(sets, owner)?;
-        let mut made = Vec::with_capacity(sets.len());
-        for (range_set, (set, wish)) in sets.iter().zip(assigned).enumerate() {
-            match session.reserve(range_set, set, wish, &content) {
-                Ok(candidate) => made.push((range_set, candidate)),
-                Err(error) => {
-                    session.undo(&made, &content);
-                    return Err(error);
-                }
-            }
-        }
-        for (range_set, candidate) in &made {
-            if let Err(error) = session.dir.set_last_reserved(*range_set, candidate.address) {
+        self.create(|session| {
+            refuse_duplicate(session, sets, owner)?;
+            let mut made = Vec::with_capacity(sets.len());
+            let outcome = reserve_all(session, sets, &assigned, &content, &mut made);
+            if outcome.is_err() {
                 session.undo(&made, &content);
-                return Err(error);
             }
-        }
-        Ok(made
-            .into_iter()
-            .map(|(range_set, candidate)| Allocation {
-                address: candidate.range.with_prefix(candidate.address),
-                gateway: candidate.range.gateway(),
-                range_set,
-            })
-            .collect())
+            outcome.map(|()| made.iter().enumerate().map(allocation).collect())
+        })
     }
 
     /// Releases all addresses of `owner`, whatever the ranges are by now; if it has none, those
@@ -135,12 +121,13 @@ impl HostLocal {
     /// [`Error::LockTimeout`], [`Error::OwnerName`] or [`Error::Io`].
     pub fn release(&mut self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
         let content = owner.content()?;
-        let Some(mut session) = self.session(false)? else { return Ok(Vec::new()) };
-        let mut released = session.release_content(&content)?;
-        if released.is_empty() {
-            released = session.release_content(owner.legacy_content())?;
-        }
-        Ok(released)
+        self.existing(Vec::new, |session| {
+            let released = session.release(&content)?;
+            match released.is_empty() {
+                true => session.release(owner.legacy_content()),
+                false => Ok(released),
+            }
+        })
     }
 
     /// The addresses of `owner`, in order (CHECK: compare with those of prevResult).
@@ -149,10 +136,7 @@ impl HostLocal {
     /// As [`release`](Self::release).
     pub fn holds(&mut self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
         owner.content()?;
-        match self.session(false)? {
-            Some(session) => session.held(owner),
-            None => Ok(Vec::new()),
-        }
+        self.existing(Vec::new, |session| session.held(owner))
     }
 
     /// Releases every address whose owner is not in `valid`, and returns them. A reservation
@@ -161,25 +145,12 @@ impl HostLocal {
     /// # Errors
     /// As [`release`](Self::release), after all others have been tried.
     pub fn gc(&mut self, valid: &BTreeSet<Owner>) -> Result<Vec<(IpAddr, Holder)>, Error> {
-        let Some(mut session) = self.session(false)? else { return Ok(Vec::new()) };
         let mut keep: BTreeSet<Vec<u8>> = BTreeSet::new();
         for owner in valid {
             keep.insert(owner.content()?);
             keep.insert(owner.legacy_content().to_vec());
         }
-        let mut released = Vec::new();
-        let mut failure = None;
-        for (address, entry) in session.dir.scan()? {
-            let Entry::Reserved(content) = entry else { continue };
-            if keep.contains(&content) {
-                continue;
-            }
-            match session.drop_reservation(address, &content) {
-                Ok(()) => released.push((address, owner::holder(&content))),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        failure.map_or(Ok(released), Err)
+        self.existing(Vec::new, |session| session.sweep(|content| keep.contains(content)))
     }
 
     /// Whether every range set has an address left (STATUS).
@@ -187,119 +158,84 @@ impl HostLocal {
     /// # Errors
     /// [`Error::LockTimeout`] or [`Error::Io`].
     pub fn has_free(&mut self, sets: &[RangeSet]) -> Result<bool, Error> {
-        let Some(mut session) = self.session(false)? else {
-            let mut nothing = BTreeSet::new();
-            return Ok(sets.iter().all(|set| has_free(set, &mut nothing)));
-        };
-        Ok(sets.iter().all(|set| has_free(set, &mut session.ledger)))
-    }
-
-    fn session(&mut self, create: bool) -> Result<Option<Session<'_>>, Error> {
-        let Some(dir) = Directory::open(&self.path, create, self.lock_timeout)? else {
-            return Ok(None);
-        };
-        let ledger = Ledger::open(&dir, &mut self.warnings)?;
-        Ok(Some(Session { dir, ledger, warnings: &mut self.warnings }))
-    }
-}
-
-/// One operation: the locked directory and what is reserved in it.
-struct Session<'a> {
-    dir: Directory,
-    ledger: Ledger,
-    warnings: &'a mut Vec<Warning>,
-}
-
-impl Session<'_> {
-    fn refuse_duplicate(&self, sets: &[RangeSet], owner: &Owner) -> Result<(), Error> {
-        let held = self.held(owner)?;
-        for (range_set, set) in sets.iter().enumerate() {
-            if let Some(ip) = held.iter().copied().find(|ip| set.contains(*ip)) {
-                return Err(Error::Duplicate { range_set, ip, owner: owner.clone() });
+        let empty = || sets.iter().all(has_free_when_empty);
+        self.existing(empty, |session| {
+            for set in sets {
+                if !session.has_free(set)? {
+                    return Ok(false);
+                }
             }
-        }
-        Ok(())
+            Ok(true)
+        })
     }
 
-    fn held(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
-        let mut held = self.ledger.reserved_with(&owner.content()?);
-        held.extend(self.ledger.reserved_with(owner.legacy_content()));
-        held.sort_unstable();
-        Ok(held)
-    }
-
-    fn reserve<'s>(
+    /// Runs an operation on the directory, which is made if there is none.
+    fn create<T>(
         &mut self,
-        range_set: usize,
-        set: &'s RangeSet,
-        wish: Option<IpAddr>,
-        content: &[u8],
-    ) -> Result<Candidate<'s>, Error> {
-        if let Some((ip, range)) = wish.and_then(|ip| Some((ip, set.range_for(ip)?))) {
-            return match self.place(ip, content)? {
-                true => Ok(Candidate { address: ip, range }),
-                false => Err(self.taken(range_set, set, ip)?),
-            };
-        }
-        let cursor = self.dir.last_reserved(range_set).unwrap_or_else(|warning| {
-            self.warnings.push(warning);
-            None
-        });
-        loop {
-            let Ok(free) = allocator::next_free(set, cursor, &mut self.ledger);
-            let Some(candidate) = free else {
-                return Err(Error::Full { range_set, ranges: set.to_string() });
-            };
-            if self.place(candidate.address, content)? {
-                return Ok(candidate);
+        operation: impl FnOnce(&mut Session<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut session =
+            Session::open_or_create(&self.path, self.lock_timeout, &mut self.warnings)?;
+        let outcome = operation(&mut session);
+        session.finish();
+        outcome
+    }
+
+    /// Runs an operation on the directory; without one, the answer is `absent`.
+    fn existing<T>(
+        &mut self,
+        absent: impl FnOnce() -> T,
+        operation: impl FnOnce(&mut Session<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match Session::open(&self.path, self.lock_timeout, &mut self.warnings)? {
+            Some(mut session) => {
+                let outcome = operation(&mut session);
+                session.finish();
+                outcome
             }
-            self.ledger.add_unowned(candidate.address);
+            None => Ok(absent()),
         }
-    }
-
-    fn place(&mut self, address: IpAddr, content: &[u8]) -> Result<bool, Error> {
-        let placed = self.dir.place(address, content)?;
-        if placed {
-            self.ledger.add(address, content);
-        }
-        Ok(placed)
-    }
-
-    fn taken(&self, range_set: usize, set: &RangeSet, ip: IpAddr) -> Result<Error, Error> {
-        let holder = match self.dir.read(ip)? {
-            Some(Entry::Reserved(content)) => owner::holder(&content),
-            Some(Entry::Void(_) | Entry::Foreign) | None => Holder::Unknown,
-        };
-        Ok(Error::RequestedTaken { range_set, ip, holder, ranges: set.to_string() })
-    }
-
-    fn undo(&mut self, made: &[(usize, Candidate<'_>)], content: &[u8]) {
-        for (_, candidate) in made {
-            // What cannot be removed stays under the owner's name, for its release.
-            let _ = self.drop_reservation(candidate.address, content);
-        }
-    }
-
-    fn release_content(&mut self, content: &[u8]) -> Result<Vec<IpAddr>, Error> {
-        let addresses = self.ledger.reserved_with(content);
-        for address in &addresses {
-            self.drop_reservation(*address, content)?;
-        }
-        Ok(addresses)
-    }
-
-    fn drop_reservation(&mut self, address: IpAddr, content: &[u8]) -> Result<(), Error> {
-        self.dir.remove(address)?;
-        self.ledger.remove(address, content);
-        Ok(())
     }
 }
 
-fn has_free<T: allocator::Taken<Error = std::convert::Infallible>>(
-    set: &RangeSet,
-    taken: &mut T,
-) -> bool {
-    let Ok(free) = allocator::next_free(set, None, taken);
+fn refuse_duplicate(
+    session: &mut Session<'_>,
+    sets: &[RangeSet],
+    owner: &Owner,
+) -> Result<(), Error> {
+    let held = session.held(owner)?;
+    for (range_set, set) in sets.iter().enumerate() {
+        if let Some(ip) = held.iter().copied().find(|ip| set.contains(*ip)) {
+            return Err(Error::Duplicate { range_set, ip, owner: owner.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn reserve_all<'s>(
+    session: &mut Session<'_>,
+    sets: &'s [RangeSet],
+    wishes: &[Option<IpAddr>],
+    content: &[u8],
+    made: &mut Vec<Reserved<'s>>,
+) -> Result<(), Error> {
+    for (range_set, (set, wish)) in sets.iter().zip(wishes).enumerate() {
+        made.push(session.reserve(range_set, set, *wish, content)?);
+    }
+    made.iter_mut().try_for_each(|reserved| session.mark(reserved))
+}
+
+fn allocation((range_set, reserved): (usize, &Reserved<'_>)) -> Allocation {
+    let candidate = reserved.candidate;
+    Allocation {
+        address: candidate.range.with_prefix(candidate.address),
+        gateway: candidate.range.gateway(),
+        range_set,
+    }
+}
+
+fn has_free_when_empty(set: &RangeSet) -> bool {
+    let Ok(free) = allocator::next_free(set, None, &mut BTreeSet::new());
     free.is_some()
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
 use super::error::Error;
@@ -28,7 +28,19 @@ const DRAFT: &str = ".netd-draft";
 pub(super) struct Directory {
     path: PathBuf,
     dir: OwnedFd,
+    found: Stamp,
     _lock: Lock,
+}
+
+/// What tells whether a directory is the one it was, and unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The inode's number.
+    pub(super) inode: u64,
+    /// Time of the last change: seconds since 1970.
+    pub(super) seconds: i64,
+    /// Nanoseconds within the second.
+    pub(super) nanoseconds: u64,
 }
 
 /// What a name that is an address stands for.
@@ -43,20 +55,22 @@ pub(super) enum Entry {
 }
 
 impl Directory {
-    /// Opens and locks the directory; `None` if there is none and `create` does not ask for one.
-    pub(super) fn open(
-        path: &Path,
-        create: bool,
-        timeout: Duration,
-    ) -> Result<Option<Self>, Error> {
+    /// Opens and locks the directory, which is made if there is none.
+    pub(super) fn open_or_create(path: &Path, timeout: Duration) -> Result<Self, Error> {
+        loop {
+            match Self::open(path, timeout)? {
+                Some(dir) => return Ok(dir),
+                None => make(path)?,
+            }
+        }
+    }
+
+    /// Opens and locks the directory; `None` if there is none.
+    pub(super) fn open(path: &Path, timeout: Duration) -> Result<Option<Self>, Error> {
         loop {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = match rustix::fs::open(path, flags, Mode::empty()) {
                 Ok(dir) => dir,
-                Err(Errno::NOENT) if create => {
-                    make(path)?;
-                    continue;
-                }
                 Err(Errno::NOENT) => return Ok(None),
                 Err(errno) => return Err(Error::io("open directory", path, errno)),
             };
@@ -72,14 +86,37 @@ impl Directory {
                 .map_err(|errno| Error::io("inspect directory", path, errno))?;
             // The lock of a directory that was removed while we waited protects nothing.
             if stat.st_nlink > 0 {
-                return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
+                let found = Stamp {
+                    inode: stat.st_ino,
+                    seconds: stat.st_mtime,
+                    nanoseconds: stat.st_mtime_nsec,
+                };
+                return Ok(Some(Self { path: path.to_owned(), dir, found, _lock: lock }));
             }
         }
+    }
+
+    /// The path of the directory, for errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The path of a file of the directory, for errors.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// The directory as it was when it was locked.
+    pub(super) fn found(&self) -> Stamp {
+        self.found
+    }
+
+    /// Sets the time of the last change, in seconds since 1970; `None` is now.
+    pub(super) fn set_changed(&self, seconds: Option<i64>) -> Result<(), Errno> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let last_modification = seconds.map_or(now, |tv_sec| Timespec { tv_sec, tv_nsec: 0 });
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        rustix::fs::futimens(&self.dir, &Timestamps { last_access, last_modification })
     }
 
     /// Opens a file of the directory.

@@ -156,4 +156,12 @@ pub enum Warning {
         /// What was wrong with it.
         reason: String,
     },
+    /// The index could not be written: the next operation reads all files.
+    #[error("index {} could not be written: {reason}", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
