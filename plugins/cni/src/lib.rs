@@ -16,6 +16,7 @@ pub mod delegate;
 pub mod error;
 pub mod json;
 pub mod result;
+pub mod runtime;
 pub mod skel;
 pub mod version;
 
@@ -25,3 +26,6 @@ pub use error::{Code, Error, ErrorChain};
 pub use result::{AddResult, Dns, Interface, IpConfig, Route};
 pub use skel::{Env, Info, NetnsRule, Plugin, Request, Verb};
 pub use version::Version;
+
+#[cfg(test)]
+mod shell;
