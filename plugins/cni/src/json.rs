@@ -14,9 +14,12 @@
 
 mod decode;
 mod fault;
+mod inside;
+mod object;
 mod value;
 
-pub use value::{Object, Value};
+pub use object::Object;
+pub use value::Value;
 
 use crate::error::Error;
 use decode::{Decoder, Path};
