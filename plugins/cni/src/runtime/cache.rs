@@ -86,6 +86,11 @@ impl Runtime {
         parse(&std::fs::read(self.file(key)).ok()?)
     }
 
+    /// Whether there is anything in the cache of an attachment, readable or not.
+    pub(super) fn is_kept(&self, key: &AttachmentKey) -> bool {
+        self.file(key).exists()
+    }
+
     /// The result of an attachment's ADD, in a plain file of old libcni too.
     pub(super) fn cached_result(&self, key: &AttachmentKey, version: Version) -> Option<AddResult> {
         let bytes = std::fs::read(self.file(key)).ok()?;
@@ -188,7 +193,8 @@ pub(super) fn make_dir(dir: PathBuf) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-fn parse(bytes: &[u8]) -> Option<CachedAttachment> {
+/// Reads a file of the cache; `None` when it is of another kind.
+pub(super) fn parse(bytes: &[u8]) -> Option<CachedAttachment> {
     let wire: Wire = json::decode(&json::parse(bytes).ok()?).ok()?;
     if wire.kind != KIND {
         return None;

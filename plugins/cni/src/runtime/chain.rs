@@ -26,7 +26,7 @@ impl Runtime {
             list.plugins.iter().map(|p| delegate::find(&p.plugin_type, &self.plugin_dirs));
         let programs: Vec<PathBuf> = programs.collect::<Result<_, _>>()?;
         let key = AttachmentKey::new(&list.name, container);
-        let attached_before = self.attachment(&key).is_some();
+        let attached_before = self.is_kept(&key);
         let mut result: Option<AddResult> = None;
         for (done, (plugin, program)) in list.plugins.iter().zip(&programs).enumerate() {
             match self.add_one(list, plugin, program, result.as_ref(), container) {

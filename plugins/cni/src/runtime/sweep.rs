@@ -25,7 +25,7 @@ impl Runtime {
         }
         let _lock = self.lock_exclusive(&list.name)?;
         self.remove_parts(&list.name);
-        let mut errors = self.del_invalid(list, valid)?;
+        let mut errors = self.del_invalid(list, valid);
         if list.version.has_gc_and_status() {
             let valid = Value::Array(valid.iter().map(attachment).collect());
             for plugin in &list.plugins {
@@ -72,10 +72,14 @@ impl Runtime {
     }
 
     /// DEL of the network's attachments that are in the cache but not in `valid`; every error.
-    fn del_invalid(&self, list: &NetworkList, valid: &[Attachment]) -> Result<Vec<Error>, Error> {
+    fn del_invalid(&self, list: &NetworkList, valid: &[Attachment]) -> Vec<Error> {
         let valid: BTreeSet<&Attachment> = valid.iter().collect();
+        let attachments = match self.attachments() {
+            Ok(attachments) => attachments,
+            Err(error) => return vec![error],
+        };
         let mut errors = Vec::new();
-        for cached in self.attachments()? {
+        for cached in attachments {
             let Container { id, ifname, .. } = cached.container.clone();
             let attachment = Attachment { container_id: id, ifname };
             if cached.network != list.name || valid.contains(&attachment) {
@@ -91,7 +95,7 @@ impl Runtime {
                 error.context(format_args!("delete stale attachment {container_id} {ifname}"))
             }));
         }
-        Ok(errors)
+        errors
     }
 }
 

@@ -204,4 +204,21 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn no_cache_file_makes_the_reader_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..48),
+        text in r#"\{"kind":"cniCacheV1"(,"(containerId|config|ifName|netns|cniArgs|capabilityArgs|result)":(null|7|"(e30=|x)"|\[\["a"(,"b"){0,2}\]\]|\{"a":1\})){0,4}\}"#,
+    ) {
+        let _ = super::cache::parse(&bytes);
+        let _ = super::cache::parse(text.as_bytes());
+    }
+
+    #[test]
+    fn no_variables_make_cnitool_panic(args in "\\PC{0,24}", caps in "[\\[{}:,\"a1\\]]{0,16}", netns in "[a/.]{0,12}") {
+        let env = Env::default().with("CNI_ARGS", args).with("CAP_ARGS", caps);
+        if let Ok(tool) = Cnitool::from_env(&env) {
+            prop_assert!(tool.container(Path::new(&netns)).id.starts_with("cnitool-"));
+        }
+    }
 }
