@@ -125,7 +125,7 @@ impl Link {
                 self.master.clone_from(master);
             }
             LinkChange::Promisc(on) => self.promisc = *on,
-            LinkChange::Alias(alias) => self.alias = Some(alias.clone()),
+            LinkChange::Alias(alias) => self.alias = Some(alias.clone()).filter(|a| !a.is_empty()),
             LinkChange::VlanFiltering(on) => {
                 if let LinkKind::Bridge { vlan_filtering } = &mut self.kind {
                     *vlan_filtering = Some(*on);

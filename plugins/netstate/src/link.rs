@@ -171,7 +171,7 @@ pub enum LinkChange {
     Master(Option<LinkName>),
     /// Promiscuous mode.
     Promisc(bool),
-    /// `ifalias`.
+    /// `ifalias`; empty removes it.
     Alias(String),
     /// Hairpin flag of a bridge port.
     Hairpin(bool),

@@ -9,7 +9,7 @@ use crate::vlan;
 
 /// How much is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rigour {
+pub(crate) enum Rigour {
     /// What is wanted must be there; what else is there does not matter.
     Contained,
     /// Nothing else must be there.
@@ -17,7 +17,7 @@ pub(super) enum Rigour {
 }
 
 /// Whether a link of kind `have` can be made into `want` without making it anew.
-pub(super) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
+pub(crate) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
     match (have, want) {
         (LinkKind::Bridge { .. }, LinkKind::Bridge { .. }) => true,
         (
@@ -33,41 +33,23 @@ pub(super) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
 }
 
 /// The changes that make `have` into `want`; none if it is that already.
-pub(super) fn link_changes(have: &Link, want: &Link, rigour: Rigour) -> Vec<LinkChange> {
+pub(crate) fn link_changes(have: &Link, want: &Link, rigour: Rigour) -> Vec<LinkChange> {
     // What was not made by us is never stripped of what others gave it.
     let strip = rigour == Rigour::Exact && want.kind.is_made();
-    let mut changes = Vec::new();
-    let mut port = have.port.clone().unwrap_or_default();
-    if have.master != want.master && (want.master.is_some() || strip) {
-        changes.push(LinkChange::Master(want.master.clone()));
-        port = BridgePort::as_born();
+    changes(have, want, rigour, strip)
+}
+
+impl Link {
+    /// The changes that make this link, as it is, into `want` where both are of one kind:
+    /// everything `want` says, and no master, promiscuity or being up where it does not say so.
+    #[must_use]
+    pub fn changes_to(&self, want: &Self) -> Vec<LinkChange> {
+        changes(self, want, Rigour::Exact, true)
     }
-    if let Some(want) = &want.port {
-        push_port_changes(&mut changes, &port, want, rigour);
-    }
-    if let (
-        LinkKind::Bridge { vlan_filtering },
-        LinkKind::Bridge { vlan_filtering: Some(want_filtering) },
-    ) = (&have.kind, &want.kind)
-        && *vlan_filtering != Some(*want_filtering)
-    {
-        changes.push(LinkChange::VlanFiltering(*want_filtering));
-    }
-    changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
-    changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
-    if have.promisc != want.promisc && (want.promisc || strip) {
-        changes.push(LinkChange::Promisc(want.promisc));
-    }
-    let alias = differing(have.alias.as_deref(), want.alias.as_deref());
-    changes.extend(alias.map(|alias| LinkChange::Alias(alias.to_owned())));
-    if have.up != want.up && (want.up || strip) {
-        changes.push(LinkChange::Up(want.up));
-    }
-    changes
 }
 
 /// Whether a route is the one wanted.
-pub(super) fn same_route(have: &Route, want: &Route, rigour: Rigour) -> bool {
+pub(crate) fn same_route(have: &Route, want: &Route, rigour: Rigour) -> bool {
     let optional = |have: Option<u32>, want: Option<u32>| {
         have == want || (want.is_none() && rigour == Rigour::Contained)
     };
@@ -110,6 +92,37 @@ pub(crate) fn same_addr_key(a: &Addr, b: &Addr) -> bool {
 /// not hit what another claimed.
 pub(super) fn same_claim(a: &Element, b: &Element) -> bool {
     a.key == b.key && a.comment == b.comment
+}
+
+fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkChange> {
+    let mut changes = Vec::new();
+    let mut port = have.port.clone().unwrap_or_default();
+    if have.master != want.master && (want.master.is_some() || strip) {
+        changes.push(LinkChange::Master(want.master.clone()));
+        port = BridgePort::as_born();
+    }
+    if let Some(want) = &want.port {
+        push_port_changes(&mut changes, &port, want, rigour);
+    }
+    if let (
+        LinkKind::Bridge { vlan_filtering },
+        LinkKind::Bridge { vlan_filtering: Some(want_filtering) },
+    ) = (&have.kind, &want.kind)
+        && *vlan_filtering != Some(*want_filtering)
+    {
+        changes.push(LinkChange::VlanFiltering(*want_filtering));
+    }
+    changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
+    changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
+    if have.promisc != want.promisc && (want.promisc || strip) {
+        changes.push(LinkChange::Promisc(want.promisc));
+    }
+    let alias = differing(have.alias.as_deref(), want.alias.as_deref());
+    changes.extend(alias.map(|alias| LinkChange::Alias(alias.to_owned())));
+    if have.up != want.up && (want.up || strip) {
+        changes.push(LinkChange::Up(want.up));
+    }
+    changes
 }
 
 fn push_port_changes(

@@ -1,0 +1,205 @@
+//! Links of the simulated kernel.
+
+use super::{Fault, Outcome, Sim, exists};
+use crate::cascade::IPV6_MIN_MTU;
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
+use crate::name::{LinkName, Mac, Ns};
+use crate::op::{Mode, Op, Step};
+use crate::plan::compare::{Rigour, link_changes, same_kind};
+use crate::report::LinkFacts;
+
+/// `ether_setup()`, `net/ethernet/eth.c`.
+const ETHERNET_MTU: u32 = 1500;
+
+impl Sim {
+    pub(super) fn add_link(
+        &mut self,
+        ns: &Ns,
+        link: &Link,
+        peer: Option<&PeerInit>,
+        mode: Mode,
+    ) -> Result<Outcome, Fault> {
+        let at = LinkRef { ns: ns.clone(), name: link.name.clone() };
+        if let Some(have) = self.state.link(&at) {
+            let same = same_kind(&have.kind, &link.kind)
+                && link_changes(have, link, Rigour::Contained).is_empty();
+            return exists(mode, same);
+        }
+        self.check_new_link(&at, link, peer)?;
+        let mut born = Link { kind: with_defaults(&link.kind), ..link.clone() };
+        let index = self.give_index(at.clone());
+        born.mac = born.mac.or(Some(random_mac(index)));
+        born.mtu = born.mtu.or(Some(self.default_mtu(&link.kind)));
+        born.port = born.master.as_ref().map(|_| BridgePort::as_born());
+        self.space(ns).add_link(born.clone());
+        for change in born.changes_to(&Link { port: link.port.clone(), ..born.clone() }) {
+            self.state.change_link(&at, &change);
+        }
+        if let Some(peer) = peer {
+            let index = self.give_index(peer.link.clone());
+            let end = Link {
+                up: false,
+                mac: peer.mac.or(Some(random_mac(index))),
+                mtu: peer.mtu.or(Some(ETHERNET_MTU)),
+                ..Link::new(peer.link.name.clone(), LinkKind::Veth { peer: at })
+            };
+            self.space(&peer.link.ns).add_link(end);
+        }
+        Ok(Outcome::NEW)
+    }
+
+    pub(super) fn set_link(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+        changes: &[LinkChange],
+    ) -> Result<Outcome, Fault> {
+        let at = LinkRef { ns: ns.clone(), name: name.clone() };
+        let before = self.state.link(&at).cloned().ok_or(Fault::NoLink)?;
+        for change in changes {
+            self.check_change(&at, change)?;
+            self.state.change_link(&at, change);
+        }
+        self.forget_lost_addrs();
+        let after = self.state.link(&at).ok_or(Fault::NoLink)?;
+        if *after == before {
+            return Ok(Outcome::SAME);
+        }
+        let mut undo = after.changes_to(&before);
+        if before.alias.is_none() && after.alias.is_some() {
+            undo.push(LinkChange::Alias(String::new()));
+        }
+        Ok(Outcome::undone_by(Op::SetLink { name: name.clone(), changes: undo }))
+    }
+
+    pub(super) fn del_link(&mut self, ns: &Ns, name: &LinkName) -> Result<Outcome, Fault> {
+        let at = LinkRef { ns: ns.clone(), name: name.clone() };
+        let Some(link) = self.state.link(&at) else { return Ok(Outcome::SAME) };
+        if !link.kind.is_made() {
+            return Err(Fault::NotSupported("this link cannot be removed"));
+        }
+        self.state.drop_link(&at);
+        self.forget_lost_addrs();
+        let state = &self.state;
+        self.indexes.retain(|at, _| state.link(at).is_some());
+        Ok(Outcome::NEW)
+    }
+
+    /// What the kernel chose for the links that a step names.
+    pub(super) fn facts_of(&self, step: &Step) -> Vec<(LinkRef, LinkFacts)> {
+        let Op::AddLink { link, .. } = &step.op else { return Vec::new() };
+        let own = LinkRef { ns: step.ns.clone(), name: link.name.clone() };
+        let peer = step.op.peer().map(|peer| peer.link.clone());
+        let facts = |at: LinkRef| {
+            let link = self.state.link(&at)?;
+            let index = self.indexes.get(&at).copied()?;
+            let (mac, mtu) = (link.mac.unwrap_or(Mac([0; 6])), link.mtu.unwrap_or(0));
+            Some((at, LinkFacts { index, mac, mtu }))
+        };
+        [Some(own), peer].into_iter().flatten().filter_map(facts).collect()
+    }
+
+    fn check_new_link(
+        &self,
+        at: &LinkRef,
+        link: &Link,
+        peer: Option<&PeerInit>,
+    ) -> Result<(), Fault> {
+        if let Some(master) = &link.master {
+            self.check_bridge(&at.ns, master)?;
+        }
+        match (&link.kind, peer) {
+            (LinkKind::Veth { peer: named }, Some(peer)) => {
+                if peer.link != *named || peer.link == *at {
+                    Err(Fault::Invalid("the far end is not the one named"))
+                } else if self.state.link(&peer.link).is_some() {
+                    Err(Fault::Exists)
+                } else {
+                    Ok(())
+                }
+            }
+            (LinkKind::Veth { .. }, None) => Err(Fault::Invalid("a veth needs a far end")),
+            (_, Some(_)) => Err(Fault::Invalid("only a veth has a far end")),
+            (LinkKind::MacVlan { parent, .. }, None) => {
+                let parent = self.state.link(parent).ok_or(Fault::NoLink)?;
+                if parent.kind == LinkKind::Loopback {
+                    Err(Fault::Invalid("no macvlan on a loopback link"))
+                } else {
+                    Ok(())
+                }
+            }
+            (LinkKind::Bridge { .. } | LinkKind::Loopback | LinkKind::Other(_), None) => {
+                let made = link.kind.is_made();
+                if made { Ok(()) } else { Err(Fault::NotSupported("this link cannot be made")) }
+            }
+        }
+    }
+
+    fn check_change(&self, at: &LinkRef, change: &LinkChange) -> Result<(), Fault> {
+        let link = self.state.link(at).ok_or(Fault::NoLink)?;
+        match change {
+            LinkChange::Master(Some(master)) => self.check_bridge(&at.ns, master),
+            LinkChange::Hairpin(_)
+            | LinkChange::Isolated(_)
+            | LinkChange::AddVlan(_)
+            | LinkChange::DelVlan(_) => {
+                let is_port = link.master.is_some();
+                if is_port { Ok(()) } else { Err(Fault::Invalid("not a port of a bridge")) }
+            }
+            LinkChange::VlanFiltering(_) => match link.kind {
+                LinkKind::Bridge { .. } => Ok(()),
+                LinkKind::Loopback
+                | LinkKind::Veth { .. }
+                | LinkKind::MacVlan { .. }
+                | LinkKind::Other(_) => Err(Fault::NotSupported("not a bridge")),
+            },
+            LinkChange::Mac(mac) if !mac.is_unicast() => {
+                Err(Fault::Invalid("not a unicast address"))
+            }
+            LinkChange::Mac(_)
+            | LinkChange::Up(_)
+            | LinkChange::Mtu(_)
+            | LinkChange::Master(None)
+            | LinkChange::Promisc(_)
+            | LinkChange::Alias(_) => Ok(()),
+        }
+    }
+
+    fn check_bridge(&self, ns: &Ns, name: &LinkName) -> Result<(), Fault> {
+        let at = LinkRef { ns: ns.clone(), name: name.clone() };
+        let master = self.state.link(&at).ok_or(Fault::NoLink)?;
+        let is_bridge = matches!(master.kind, LinkKind::Bridge { .. });
+        if is_bridge { Ok(()) } else { Err(Fault::NotSupported("the master is not a bridge")) }
+    }
+
+    fn default_mtu(&self, kind: &LinkKind) -> u32 {
+        let LinkKind::MacVlan { parent, .. } = kind else { return ETHERNET_MTU };
+        self.state.link(parent).and_then(|parent| parent.mtu).unwrap_or(ETHERNET_MTU)
+    }
+}
+
+/// Whether the link can have IPv6 addresses.
+pub(super) fn has_ipv6(link: &Link) -> bool {
+    link.mtu.is_none_or(|mtu| mtu >= IPV6_MIN_MTU)
+}
+
+fn with_defaults(kind: &LinkKind) -> LinkKind {
+    match kind {
+        LinkKind::Bridge { vlan_filtering } => {
+            LinkKind::Bridge { vlan_filtering: vlan_filtering.or(Some(false)) }
+        }
+        LinkKind::MacVlan { parent, mode, bc_queue_len } => LinkKind::MacVlan {
+            parent: parent.clone(),
+            mode: *mode,
+            // MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c.
+            bc_queue_len: bc_queue_len.or(Some(1000)),
+        },
+        LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Other(_) => kind.clone(),
+    }
+}
+
+/// Locally administered, and different for each link; tests need it to be the same each time.
+fn random_mac(index: u32) -> Mac {
+    let [a, b, c, d] = index.to_be_bytes();
+    Mac([0x02, 0, a, b, c, d])
+}
