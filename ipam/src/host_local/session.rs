@@ -131,15 +131,23 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<(IpAddr, Holder)>, Error> {
         let mut released = Vec::new();
         let mut failure = None;
+        let mut void = false;
         for (address, entry) in self.dir.scan()? {
-            let Entry::Reserved(content) = entry else { continue };
-            if keep(&content) {
-                continue;
-            }
+            let content = match entry {
+                Entry::Reserved(content) if !keep(&content) => content,
+                Entry::Reserved(_) | Entry::Foreign => continue,
+                Entry::Void(_) => {
+                    void = true;
+                    continue;
+                }
+            };
             match self.drop_reservation(address, &content) {
                 Ok(()) => released.push((address, owner::holder(&content))),
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        if void && self.ledger.is_indexed() {
+            self.read_again()?;
         }
         failure.map_or(Ok(released), Err)
     }
@@ -149,27 +157,27 @@ impl<'a> Session<'a> {
         Ok(Self { dir, ledger, warnings })
     }
 
-    /// The addresses whose files have exactly this content.
+    /// The addresses whose files have exactly this content, in order.
     fn reserved_with(&mut self, content: &[u8]) -> Result<Vec<IpAddr>, Error> {
         let mut addresses = self.ask(|ledger| ledger.reserved_with(content))?;
-        if !self.ledger.is_indexed() {
-            return Ok(addresses);
+        if self.ledger.is_indexed() && !self.all_name(&addresses, content)? {
+            self.read_again()?;
+            addresses = self.ask(|ledger| ledger.reserved_with(content))?;
         }
-        for address in &addresses {
-            if !self.names(*address, content)? {
-                self.read_again()?;
-                addresses = self.ask(|ledger| ledger.reserved_with(content))?;
-                break;
-            }
-        }
+        addresses.sort_unstable();
         Ok(addresses)
     }
 
-    fn names(&self, address: IpAddr, content: &[u8]) -> Result<bool, Error> {
-        Ok(self.dir.read(address)?.is_some_and(|entry| match entry {
-            Entry::Reserved(found) => found == content,
-            Entry::Void(_) | Entry::Foreign => false,
-        }))
+    fn all_name(&self, addresses: &[IpAddr], content: &[u8]) -> Result<bool, Error> {
+        for address in addresses {
+            match self.dir.read(*address)? {
+                Some(Entry::Reserved(found)) if found == content => {}
+                Some(Entry::Reserved(_) | Entry::Void(_) | Entry::Foreign) | None => {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Creates the file of `address`; `false` if it is taken. The file system decides, not the

@@ -103,8 +103,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
     #[test]
-    fn a_table_behaves_as_a_set_of_entries(steps in prop::collection::vec(step(), 0..600)) {
+    fn a_table_behaves_as_a_set_of_entries(steps in prop::collection::vec(step(), 0..500)) {
         let file = file();
         let mut table = Table::new();
         let mut model = BTreeSet::new();
