@@ -15,5 +15,9 @@ use crate::error::{Error, Kind};
 /// The link is not there or down, or sending was refused; the other addresses were announced.
 pub fn announce(netns: &Netns, link: &LinkName, addrs: &[IpNetwork]) -> Result<(), Error> {
     let _ = (netns, addrs);
-    Err(Error::found(format!("announce the addresses of {link}"), Kind::Unsupported, "being written"))
+    Err(Error::found(
+        format!("announce the addresses of {link}"),
+        Kind::Unsupported,
+        "being written",
+    ))
 }

@@ -14,5 +14,9 @@ use crate::error::{Error, Kind};
 /// The process could not fork; the socket has then been closed here.
 pub fn hold_in_child(socket: impl Into<OwnedFd>) -> Result<(), Error> {
     drop(socket.into());
-    Err(Error::found("hand a netfilter socket to a child process", Kind::Unsupported, "being written"))
+    Err(Error::found(
+        "hand a netfilter socket to a child process",
+        Kind::Unsupported,
+        "being written",
+    ))
 }

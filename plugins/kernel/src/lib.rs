@@ -7,19 +7,21 @@
 //! Everything is synchronous: the kernel answers a netlink request before the system call that
 //! sends it returns, so there is nothing to wait for.
 
-mod apply;
-mod datapath;
 pub mod announce;
+mod apply;
 pub mod conntrack;
+mod datapath;
 mod error;
 pub mod hold;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
 mod netlink;
 pub mod netns;
-pub mod xtables;
 mod route;
 mod sysctl;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod xtables;
 
 pub use datapath::{Kernel, LinkState};
 pub use error::{Error, Kind};

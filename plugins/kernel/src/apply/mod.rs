@@ -1,0 +1,142 @@
+//! Applying a plan: runs of steps of one namespace and family, sent together.
+
+mod ensure;
+mod group;
+mod link;
+mod route;
+mod sysctl;
+
+use netstate::{Done, Mode, Op, Plan, Report, Step};
+use rustix::io::Errno;
+
+use crate::Kernel;
+use crate::error::{Error, Kind, Refusal};
+
+/// Applies the steps in order.
+pub(crate) fn run(kernel: &mut Kernel, plan: &Plan) -> Report<Error> {
+    let teardown = is_teardown(plan);
+    let mut work = Work { kernel, report: Report::default(), teardown, stopped: false };
+    let mut rest = plan.steps.as_slice();
+    while let Some(first) = rest.first() {
+        let together = |s: &&Step| s.ns == first.ns && family(&s.op) == family(&first.op);
+        let (steps, after) = rest.split_at(rest.iter().take_while(together).count());
+        match family(&first.op) {
+            Family::Route => route::run(&mut work, &first.ns, steps),
+            Family::Sysctl => sysctl::run(&mut work, &first.ns, steps),
+            Family::Netfilter => {
+                let why = "nf_tables is not applied yet";
+                work.fail(first, Error::found(first.to_string(), Kind::Unsupported, why));
+            }
+        }
+        if work.stopped {
+            break;
+        }
+        rest = after;
+    }
+    link::complete_facts(&mut work);
+    work.report
+}
+
+/// A plan on its way.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) kernel: &'a mut Kernel,
+    pub(crate) report: Report<Error>,
+    teardown: bool,
+    /// No further steps.
+    pub(crate) stopped: bool,
+}
+
+impl Work<'_> {
+    /// The kernel has acknowledged a step.
+    pub(crate) fn done(&mut self, step: &Step, changed: bool, undo: Option<Op>) {
+        self.report.done.push(Done { step: step.clone(), changed, undo });
+    }
+
+    /// A step has failed; the first failure is the one reported.
+    pub(crate) fn fail(&mut self, step: &Step, error: Error) {
+        if self.report.failed.is_none() {
+            self.report.failed = Some((step.clone(), error));
+        }
+        if !self.teardown && !step.op.is_removal() {
+            self.stopped = true;
+        }
+    }
+
+    /// A step was answered.
+    pub(crate) fn answered(&mut self, step: &Step, result: Result<(), Refusal>) {
+        match result {
+            Ok(()) => self.done(step, true, None),
+            Err(refusal) if step.op.is_removal() && is_gone(&refusal) => {
+                self.done(step, false, None);
+            }
+            Err(refusal) if step.mode == Mode::Ensure && refusal.is(Errno::EXIST) => {
+                match ensure::same(self.kernel, step) {
+                    Ok(()) => self.done(step, false, None),
+                    Err(error) => self.fail(step, error),
+                }
+            }
+            Err(refusal) => self.fail(step, Error::refused(step.to_string(), refusal)),
+        }
+    }
+
+    /// A step could not be sent, for want of a link.
+    pub(crate) fn no_link(&mut self, step: &Step, name: &netstate::LinkName) {
+        if step.op.is_removal() {
+            self.done(step, false, None);
+        } else {
+            let why = format!("there is no link {name}");
+            self.fail(step, Error::found(step.to_string(), Kind::NoDevice, why));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Route,
+    Netfilter,
+    Sysctl,
+}
+
+fn family(op: &Op) -> Family {
+    match op {
+        Op::AddLink { .. }
+        | Op::SetLink { .. }
+        | Op::DelLink(_)
+        | Op::AddAddr(_)
+        | Op::DelAddr(_)
+        | Op::AddRoute(_)
+        | Op::DelRoute(_)
+        | Op::AddNeigh(_)
+        | Op::DelNeigh(_)
+        | Op::AddFdb(_)
+        | Op::DelFdb(_)
+        | Op::AddRule(_)
+        | Op::DelRule(_) => Family::Route,
+        Op::SetSysctl { .. } => Family::Sysctl,
+        Op::AddTable(_)
+        | Op::DelTable(_)
+        | Op::AddChain { .. }
+        | Op::AddSet { .. }
+        | Op::InsertRule { .. }
+        | Op::DelRuleOf { .. }
+        | Op::AddElement { .. }
+        | Op::DelElement { .. } => Family::Netfilter,
+    }
+}
+
+/// Teardown and undo go on to their end: they take away or set back, and make nothing.
+fn is_teardown(plan: &Plan) -> bool {
+    let sets = |op: &Op| matches!(op, Op::SetLink { .. } | Op::SetSysctl { .. });
+    plan.steps.iter().any(|s| s.op.is_removal())
+        && plan.steps.iter().all(|s| s.op.is_removal() || sets(&s.op))
+}
+
+fn is_gone(refusal: &Refusal) -> bool {
+    [Errno::NOENT, Errno::NODEV, Errno::NXIO, Errno::ADDRNOTAVAIL, Errno::SRCH]
+        .into_iter()
+        .any(|errno| refusal.is(errno))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! `Kernel`: the namespaces, the sockets to them, and links by name.
+
+mod lookup;
+mod observe;
+mod on_link;
+mod reads;
+mod survey;
+
+use std::collections::BTreeMap;
+
+use netstate::{Datapath, LinkName, Ns, Observed, Plan, Report, Scope};
+
+use crate::apply;
+use crate::error::{Error, Kind};
+use crate::netlink::{Protocol, Socket};
+use crate::netns::{Netns, NetnsError};
+
+pub use reads::LinkState;
+
+/// The network state of the namespace the thread is in, and of a container's.
+///
+/// Sockets are opened when first needed and kept: what the kernel frees after a removal is waited
+/// for when a netfilter socket is closed, so dropping this comes last in a process. Interface
+/// indexes are remembered; see [`Kernel::forget`].
+///
+/// All of it must be used on the thread that opened it, in the namespace in which it was opened.
+#[derive(Debug)]
+pub struct Kernel {
+    home: Option<Netns>,
+    host: Space,
+    container: Option<Space>,
+}
+
+/// One namespace.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    netns: Option<Netns>,
+    indexes: BTreeMap<LinkName, u32>,
+    route: Option<Socket>,
+    netfilter: Option<Socket>,
+}
+
+impl Kernel {
+    /// The calling thread's namespace as [`Ns::Host`], and a container's. Nothing is asked of the
+    /// kernel yet.
+    #[must_use]
+    pub fn open(container: Option<&Netns>) -> Self {
+        let inside = |netns: &Netns| Space { netns: Some(netns.clone()), ..Space::default() };
+        Self { home: None, host: Space::default(), container: container.map(inside) }
+    }
+
+    /// Forgets which interface index belongs to which name. A program that lives longer than one
+    /// attachment calls this before each round: links come and go and are renamed.
+    pub fn forget(&mut self) {
+        self.host.indexes.clear();
+        if let Some(container) = &mut self.container {
+            container.indexes.clear();
+        }
+    }
+
+    /// Runs `f` in a namespace; in the host's, that is here and now.
+    ///
+    /// # Errors
+    /// Where there is no such namespace, or it cannot be entered.
+    pub fn inside<T>(&mut self, ns: &Ns, f: impl FnOnce() -> T) -> Result<T, Error> {
+        let Some(netns) = self.space(ns)?.netns.clone() else { return Ok(f()) };
+        let home = self.home()?;
+        let _guard = netns.enter(home).map_err(unreachable_ns)?;
+        Ok(f())
+    }
+
+    /// The socket for links and what is on them.
+    pub(crate) fn route(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
+        self.socket(ns, Protocol::Route)
+    }
+
+    /// The socket for nf_tables and conntrack.
+    pub(crate) fn netfilter(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
+        self.socket(ns, Protocol::Netfilter)
+    }
+
+    /// The number to name a namespace by in a message.
+    pub(crate) fn netns_fd(&mut self, ns: &Ns) -> Result<i32, Error> {
+        match &self.space(ns)?.netns {
+            Some(netns) => Ok(netns.raw()),
+            None => Ok(self.home()?.raw()),
+        }
+    }
+
+    pub(crate) fn space(&mut self, ns: &Ns) -> Result<&mut Space, Error> {
+        match ns {
+            Ns::Host => Ok(&mut self.host),
+            Ns::Container => self.container.as_mut().ok_or_else(|| {
+                let why = "no network namespace was given";
+                Error::found("enter the container's network namespace", Kind::NotFound, why)
+            }),
+        }
+    }
+
+    fn home(&mut self) -> Result<&Netns, Error> {
+        if self.home.is_none() {
+            self.home = Some(Netns::current().map_err(unreachable_ns)?);
+        }
+        self.home.as_ref().ok_or_else(|| Error::found("find own namespace", Kind::Other, ""))
+    }
+
+    fn socket(&mut self, ns: &Ns, protocol: Protocol) -> Result<&mut Socket, Error> {
+        if self.space(ns)?.slot(protocol).is_none() {
+            let opened = self.inside(ns, || Socket::open(protocol))?;
+            let socket = opened.map_err(|e| Error::os("open netlink socket", e))?;
+            *self.space(ns)?.slot(protocol) = Some(socket);
+        }
+        let slot = self.space(ns)?.slot(protocol);
+        slot.as_mut().ok_or_else(|| Error::found("open netlink socket", Kind::Other, ""))
+    }
+}
+
+impl Space {
+    fn slot(&mut self, protocol: Protocol) -> &mut Option<Socket> {
+        match protocol {
+            Protocol::Route => &mut self.route,
+            Protocol::Netfilter => &mut self.netfilter,
+        }
+    }
+}
+
+impl Datapath for Kernel {
+    type Error = Error;
+
+    /// Costs one request per link and per kind of thing on it, none of them a dump of more than
+    /// one link. Addresses that the kernel makes by itself (IPv6 link-local) and routes of
+    /// protocol `kernel` are left out: they follow from links and addresses.
+    fn observe(&mut self, scope: &Scope) -> Result<Observed, Error> {
+        observe::observe(self, scope)
+    }
+
+    /// Consecutive steps of one namespace and family go to the kernel in one system call;
+    /// consecutive nf_tables steps are one transaction: all of them, or none. A plan that only
+    /// takes away or sets back never stops early.
+    fn apply(&mut self, plan: &Plan) -> Report<Error> {
+        apply::run(self, plan)
+    }
+}
+
+fn unreachable_ns(error: NetnsError) -> Error {
+    let action = error.to_string();
+    match error {
+        NetnsError::Open(_, source) | NetnsError::Enter(source) => Error::io(action, source),
+        NetnsError::NotThere(_) | NetnsError::NotNamespace(_) => {
+            Error::found(action, Kind::NotFound, "")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Reading what is in a scope.
+
+use netstate::{Link, LinkKind, LinkName, LinkRef, NetState, Ns, Observed, Scope};
+
+use super::Kernel;
+use crate::error::Error;
+use crate::route::RawLink;
+use crate::sysctl;
+
+pub(super) fn observe(kernel: &mut Kernel, scope: &Scope) -> Result<Observed, Error> {
+    let mut observed = Observed::default();
+    for link in &scope.links {
+        if let Some(raw) = kernel.raw_link(&link.ns, &link.name)? {
+            let state = observed.0.ns_mut(link.ns.clone());
+            on_link(kernel, scope, link, &raw, state)?;
+        }
+    }
+    if let Some(protocol) = scope.route_protocol {
+        routes_by(kernel, protocol, &mut observed)?;
+    }
+    sysctls(kernel, scope, &mut observed)?;
+    Ok(observed)
+}
+
+impl Kernel {
+    /// A link in the model's terms: names for indexes.
+    pub(crate) fn modelled(&mut self, ns: &Ns, raw: &RawLink) -> Result<Option<Link>, Error> {
+        let Ok(name) = LinkName::new(raw.name.clone()) else { return Ok(None) };
+        let kind = self.kind(ns, raw)?;
+        let master = match raw.master {
+            Some(index) => self.name_at(ns, index)?,
+            None => None,
+        };
+        Ok(Some(Link {
+            name,
+            kind,
+            mtu: Some(raw.mtu),
+            mac: raw.mac,
+            master,
+            up: raw.up,
+            promisc: raw.promisc,
+            alias: raw.alias.clone(),
+            port: raw.port.clone(),
+        }))
+    }
+
+    fn kind(&mut self, ns: &Ns, raw: &RawLink) -> Result<LinkKind, Error> {
+        let other = || LinkKind::Other(raw.kind.clone());
+        Ok(match raw.kind.as_str() {
+            _ if raw.loopback => LinkKind::Loopback,
+            "bridge" => LinkKind::Bridge { vlan_filtering: raw.vlan_filtering },
+            "veth" => self.lower(ns, raw)?.map_or_else(other, |peer| LinkKind::Veth { peer }),
+            "macvlan" => match (self.lower(ns, raw)?, raw.macvlan_mode) {
+                (Some(parent), Some(mode)) => {
+                    LinkKind::MacVlan { parent, mode, bc_queue_len: raw.bc_queue_len }
+                }
+                _ => other(),
+            },
+            _ => other(),
+        })
+    }
+
+    /// The far end of a veth or the parent of a macvlan, if it is in one of the two namespaces.
+    fn lower(&mut self, ns: &Ns, raw: &RawLink) -> Result<Option<LinkRef>, Error> {
+        let Some(index) = raw.lower else { return Ok(None) };
+        let its_ns = match raw.lower_nsid {
+            None => ns.clone(),
+            Some(id) => {
+                let across = match ns {
+                    Ns::Host => Ns::Container,
+                    Ns::Container => Ns::Host,
+                };
+                if self.container.is_none() || self.nsid(&across, ns)? != Some(id) {
+                    return Ok(None);
+                }
+                across
+            }
+        };
+        Ok(self.name_at(&its_ns, index)?.map(|name| LinkRef { ns: its_ns, name }))
+    }
+}
+
+fn on_link(
+    kernel: &mut Kernel,
+    scope: &Scope,
+    at: &LinkRef,
+    raw: &RawLink,
+    state: &mut NetState,
+) -> Result<(), Error> {
+    let Some(link) = kernel.modelled(&at.ns, raw)? else { return Ok(()) };
+    state.links.insert(at.name.clone(), link);
+    state.addrs.extend(kernel.addrs_on(&at.ns, &at.name, raw.index)?);
+    state.neighs.extend(kernel.neighs_on(&at.ns, &at.name, raw.index)?);
+    if raw.kind == "vxlan" {
+        state.fdb.extend(kernel.fdb_on(&at.ns, &at.name, raw.index)?);
+    }
+    if scope.routes {
+        state.routes.extend(kernel.routes_on(&at.ns, &at.name, raw.index)?);
+    }
+    Ok(())
+}
+
+fn routes_by(kernel: &mut Kernel, protocol: u8, observed: &mut Observed) -> Result<(), Error> {
+    let container = kernel.container.is_some().then_some(Ns::Container);
+    for ns in std::iter::once(Ns::Host).chain(container) {
+        for (index, mut route) in kernel.routes_made_by(&ns, protocol)? {
+            if let Some(index) = index {
+                route.dev = kernel.name_at(&ns, index)?;
+            }
+            observed.0.ns_mut(ns.clone()).routes.insert(route);
+        }
+    }
+    Ok(())
+}
+
+fn sysctls(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Result<(), Error> {
+    for ns in [Ns::Host, Ns::Container] {
+        let keys: Vec<_> = scope.sysctls.iter().filter(|(n, _)| *n == ns).map(|(_, k)| k).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let values = kernel
+            .inside(&ns, || keys.iter().map(|key| (*key, sysctl::read(key))).collect::<Vec<_>>())?;
+        for (key, value) in values {
+            let value = value.map_err(|e| Error::os(format!("read sysctl {key}"), e))?;
+            let state = observed.0.ns_mut(ns.clone());
+            state.sysctls.extend(value.map(|value| (key.clone(), value)));
+        }
+    }
+    Ok(())
+}

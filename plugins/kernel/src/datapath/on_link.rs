@@ -1,0 +1,153 @@
+//! What lies on one link, by dumps that the kernel filters (strict checking).
+
+use ipnetwork::IpNetwork;
+use netlink_packet_core::Emitable;
+use netlink_packet_route::AddressFamily;
+use netstate::{Addr, Fdb, LinkName, Neigh, Ns, Route, Rule};
+use rustix::io::Errno;
+
+use super::Kernel;
+use crate::error::{Error, Refusal};
+use crate::route::{
+    addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, read_rule, routes_by,
+    routes_in, routes_of, rtm, rules_of,
+};
+
+/// IPv4 and IPv6.
+const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6];
+/// `RTPROT_KERNEL` (`include/uapi/linux/rtnetlink.h`): routes that come with addresses.
+const BY_KERNEL: u8 = 2;
+
+impl Kernel {
+    /// The addresses of a link, but for the link-local one that the kernel makes; empty where the
+    /// link is gone.
+    pub(crate) fn addrs_on(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+        index: u32,
+    ) -> Result<Vec<Addr>, Error> {
+        let query = addrs_of(index, AddressFamily::Unspec);
+        let action = || format!("list addresses of {name}");
+        self.listed(ns, rtm::GETADDR, &query, &action, |body| {
+            read_addr(body, name).filter(|(i, _)| *i == index).map(|(_, addr)| addr)
+        })
+    }
+
+    /// The unicast routes through a link that somebody made.
+    pub(crate) fn routes_on(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+        index: u32,
+    ) -> Result<Vec<Route>, Error> {
+        let mut routes = Vec::new();
+        for family in FAMILIES {
+            let action = || format!("list routes through {name}");
+            let query = routes_of(family, index);
+            routes.extend(self.listed(ns, rtm::GETROUTE, &query, &action, |body| {
+                let (oif, route) = read_route(body)?;
+                let ours = oif == Some(index) && route.protocol != BY_KERNEL;
+                ours.then(|| Route { dev: Some(name.clone()), ..route })
+            })?);
+        }
+        Ok(routes)
+    }
+
+    /// The unicast routes made by a protocol number, with the index of their link.
+    pub(crate) fn routes_made_by(
+        &mut self,
+        ns: &Ns,
+        protocol: u8,
+    ) -> Result<Vec<(Option<u32>, Route)>, Error> {
+        let mut routes = Vec::new();
+        for family in FAMILIES {
+            let action = || format!("list routes of protocol {protocol}");
+            let query = routes_by(family, protocol);
+            routes.extend(self.listed(ns, rtm::GETROUTE, &query, &action, |body| {
+                read_route(body).filter(|(_, route)| route.protocol == protocol)
+            })?);
+        }
+        Ok(routes)
+    }
+
+    /// The unicast routes to a destination in a table, with the names of their links.
+    pub(crate) fn routes_to(
+        &mut self,
+        ns: &Ns,
+        dst: IpNetwork,
+        table: u32,
+    ) -> Result<Vec<Route>, Error> {
+        let family = if dst.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let action = || format!("list routes to {dst}");
+        let found = self.listed(ns, rtm::GETROUTE, &routes_in(family, table), &action, |body| {
+            read_route(body).filter(|(_, route)| route.dst == dst && route.table == table)
+        })?;
+        let mut routes = Vec::new();
+        for (index, mut route) in found {
+            if let Some(index) = index {
+                route.dev = self.name_at(ns, index)?;
+            }
+            routes.push(route);
+        }
+        Ok(routes)
+    }
+
+    /// The permanent neighbours of a link.
+    pub(crate) fn neighs_on(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+        index: u32,
+    ) -> Result<Vec<Neigh>, Error> {
+        let query = neighs_of(index, AddressFamily::Unspec);
+        let action = || format!("list neighbours of {name}");
+        self.listed(ns, rtm::GETNEIGH, &query, &action, |body| {
+            read_neigh(body, name).filter(|(i, _)| *i == index).map(|(_, neigh)| neigh)
+        })
+    }
+
+    /// The permanent forwarding entries of a VXLAN link.
+    pub(crate) fn fdb_on(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+        index: u32,
+    ) -> Result<Vec<Fdb>, Error> {
+        let query = neighs_of(index, AddressFamily::Bridge);
+        let action = || format!("list forwarding entries of {name}");
+        self.listed(ns, rtm::GETNEIGH, &query, &action, |body| {
+            read_fdb(body, name).filter(|(i, _)| *i == index).map(|(_, fdb)| fdb)
+        })
+    }
+
+    /// The policy rules of both families that the model has words for.
+    pub(crate) fn rules(&mut self, ns: &Ns) -> Result<Vec<Rule>, Error> {
+        let mut rules = Vec::new();
+        for family in FAMILIES {
+            let action = || "list policy rules".to_owned();
+            rules.extend(self.listed(ns, rtm::GETRULE, &rules_of(family), &action, read_rule)?);
+        }
+        Ok(rules)
+    }
+
+    /// Dumps, and keeps what `read` makes of each message. What is not there is an empty list.
+    pub(crate) fn listed<T>(
+        &mut self,
+        ns: &Ns,
+        kind: u16,
+        query: &impl Emitable,
+        action: &dyn Fn() -> String,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        let socket = self.route(ns)?;
+        let listed: Result<Vec<T>, Refusal> =
+            socket.dump(kind, query, |list: &mut Vec<T>, _, body| list.extend(read(body)));
+        match listed {
+            Err(refusal) if refusal.is(Errno::NODEV) || refusal.is(Errno::NOENT) => Ok(Vec::new()),
+            // Without IPv6 in the kernel there is nothing of it.
+            Err(refusal) if refusal.is(Errno::OPNOTSUPP) => Ok(Vec::new()),
+            other => other.map_err(|refusal| Error::refused(action(), refusal)),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Links: making, changing, naming.
+
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{
+    AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort, InfoData,
+    InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask,
+    LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode,
+};
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange};
+
+/// What a link's message needs beside the link: names resolved to indexes, namespaces to open
+/// files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Birth {
+    /// Index of the bridge.
+    pub(crate) master: Option<u32>,
+    /// Index of a macvlan's parent.
+    pub(crate) parent: Option<u32>,
+    /// The namespace the link is born in, if not that of the socket; with the index it gets.
+    pub(crate) elsewhere: Option<(i32, u32)>,
+    /// The namespace of a veth's far end, if not that of the socket.
+    pub(crate) peer_ns: Option<i32>,
+}
+
+/// The message that makes a link; alias and bridge port flags are not taken at birth
+/// (`rtnl_newlink_create()`, `net/core/rtnetlink.c`).
+pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    set_flag(&mut message, LinkFlags::Up, link.up);
+    if link.promisc {
+        set_flag(&mut message, LinkFlags::Promisc, true);
+    }
+    let attributes = &mut message.attributes;
+    attributes.push(LinkAttribute::IfName(link.name.to_string()));
+    attributes.extend(link.mtu.map(LinkAttribute::Mtu));
+    attributes.extend(link.mac.map(|m| LinkAttribute::Address(m.0.to_vec())));
+    attributes.extend(birth.parent.map(LinkAttribute::Link));
+    attributes.extend(birth.master.map(LinkAttribute::Controller));
+    if let Some((netns, index)) = birth.elsewhere {
+        attributes.push(LinkAttribute::NetNsFd(netns));
+        // A link of that name in the socket's own namespace would be taken for the one meant;
+        // with an index, only the index is looked up (`__rtnl_newlink()`).
+        message.header.index = index;
+    }
+    let attributes = &mut message.attributes;
+    let mut info = vec![LinkInfo::Kind(kind(&link.kind))];
+    match &link.kind {
+        LinkKind::Veth { .. } => {
+            attributes.extend(ONE_QUEUE);
+            info.extend(peer.map(|p| LinkInfo::Data(veth_peer(p, birth.peer_ns))));
+        }
+        LinkKind::Bridge { vlan_filtering: Some(on) } => {
+            info.push(LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(*on)])));
+        }
+        LinkKind::MacVlan { mode, bc_queue_len, .. } => {
+            let mut data = vec![InfoMacVlan::Mode(macvlan_mode(*mode))];
+            data.extend(bc_queue_len.map(InfoMacVlan::BcQueueLen));
+            info.push(LinkInfo::Data(InfoData::MacVlan(data)));
+        }
+        LinkKind::Bridge { vlan_filtering: None } | LinkKind::Loopback | LinkKind::Other(_) => {}
+    }
+    attributes.push(LinkAttribute::LinkInfo(info));
+    message
+}
+
+/// Changes to a link, sorted into the messages that the kernel takes them in.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// `RTM_NEWLINK`: the link's own state; then its flags as a port.
+    pub(crate) links: Vec<LinkMessage>,
+    /// `RTM_SETLINK` with VLANs to add; needs the index.
+    pub(crate) add_vlans: Vec<VlanRange>,
+    /// `RTM_DELLINK` with VLANs to remove; needs the index.
+    pub(crate) del_vlans: Vec<VlanRange>,
+}
+
+impl Changes {
+    /// `target` names the link; `master` is the index of a new master, if it gets one.
+    pub(crate) fn new(target: &LinkMessage, changes: &[LinkChange], master: Option<u32>) -> Self {
+        let mut this = Self::default();
+        let (mut own, mut port) = (target.clone(), Vec::new());
+        let before = own.attributes.len();
+        for change in changes {
+            match change {
+                LinkChange::Up(on) => set_flag(&mut own, LinkFlags::Up, *on),
+                LinkChange::Promisc(on) => set_flag(&mut own, LinkFlags::Promisc, *on),
+                LinkChange::Mtu(mtu) => own.attributes.push(LinkAttribute::Mtu(*mtu)),
+                LinkChange::Mac(mac) => {
+                    own.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
+                }
+                LinkChange::Master(_) => {
+                    own.attributes.push(LinkAttribute::Controller(master.unwrap_or(0)));
+                }
+                LinkChange::Alias(alias) => {
+                    own.attributes.push(LinkAttribute::IfAlias(alias.clone()));
+                }
+                LinkChange::Hairpin(on) => port.push(InfoBridgePort::HairpinMode(*on)),
+                LinkChange::Isolated(on) => port.push(InfoBridgePort::Isolated(*on)),
+                LinkChange::VlanFiltering(on) => {
+                    own.attributes.push(LinkAttribute::LinkInfo(vec![
+                        LinkInfo::Kind(InfoKind::Bridge),
+                        LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(*on)])),
+                    ]));
+                }
+                LinkChange::AddVlan(range) => this.add_vlans.push(range.clone()),
+                LinkChange::DelVlan(range) => this.del_vlans.push(range.clone()),
+            }
+        }
+        if own.attributes.len() > before || !own.header.change_mask.is_empty() {
+            this.links.push(own);
+        }
+        if !port.is_empty() {
+            // In a message of its own: port flags are set before a new master is.
+            let mut message = target.clone();
+            message.attributes.push(LinkAttribute::LinkInfo(vec![
+                LinkInfo::PortKind(InfoPortKind::Bridge),
+                LinkInfo::PortData(InfoPortData::BridgePort(port)),
+            ]));
+            this.links.push(message);
+        }
+        this
+    }
+}
+
+/// A message that names a link by its index.
+pub(crate) fn by_index(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+}
+
+/// A message that names a link by its name.
+pub(crate) fn by_name(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    message
+}
+
+/// Puts the link named by `target` into a group, or names all links of a group.
+pub(crate) fn group(mut target: LinkMessage, group: u32) -> LinkMessage {
+    target.attributes.push(LinkAttribute::Group(group));
+    target
+}
+
+/// Leaves the counters out of the answer.
+pub(crate) fn brief(mut target: LinkMessage) -> LinkMessage {
+    target.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    target
+}
+
+/// VLANs of a bridge port, for `RTM_SETLINK` or `RTM_DELLINK` (`br_setlink()`,
+/// `net/bridge/br_netlink.c`).
+pub(crate) fn vlans(index: u32, ranges: &[VlanRange]) -> LinkMessage {
+    let mut message = by_index(index);
+    message.header.interface_family = AddressFamily::Bridge;
+    let entries = ranges.iter().flat_map(vlan_entries).map(AfSpecBridge::VlanInfo).collect();
+    message.attributes.push(LinkAttribute::AfSpecBridge(entries));
+    message
+}
+
+/// Asks for the number by which this namespace knows another.
+pub(crate) fn nsid(netns: i32) -> NsidMessage {
+    let mut message = NsidMessage::default();
+    message.attributes.push(NsidAttribute::Fd(netns.unsigned_abs()));
+    message
+}
+
+/// One queue each way: without, a veth gets one a CPU, which costs more to make than all else.
+const ONE_QUEUE: [LinkAttribute; 2] =
+    [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
+
+fn veth_peer(peer: &PeerInit, netns: Option<i32>) -> InfoData {
+    let mut message = by_name(peer.link.name.as_str());
+    let attributes = &mut message.attributes;
+    attributes.extend(netns.map(LinkAttribute::NetNsFd));
+    attributes.extend(peer.mtu.map(LinkAttribute::Mtu));
+    attributes.extend(peer.mac.map(|m| LinkAttribute::Address(m.0.to_vec())));
+    attributes.extend(ONE_QUEUE);
+    InfoData::Veth(InfoVeth::Peer(message))
+}
+
+fn set_flag(message: &mut LinkMessage, flag: LinkFlags, on: bool) {
+    message.header.change_mask.insert(flag);
+    message.header.flags.set(flag, on);
+}
+
+fn kind(kind: &LinkKind) -> InfoKind {
+    match kind {
+        LinkKind::Loopback => InfoKind::Other("loopback".to_owned()),
+        LinkKind::Bridge { .. } => InfoKind::Bridge,
+        LinkKind::Veth { .. } => InfoKind::Veth,
+        LinkKind::MacVlan { .. } => InfoKind::MacVlan,
+        LinkKind::Other(word) => InfoKind::from(word.as_str()),
+    }
+}
+
+fn macvlan_mode(mode: MacVlanMode) -> KernelMacVlanMode {
+    match mode {
+        MacVlanMode::Private => KernelMacVlanMode::Private,
+        MacVlanMode::Vepa => KernelMacVlanMode::Vepa,
+        MacVlanMode::Bridge => KernelMacVlanMode::Bridge,
+        MacVlanMode::Passthru => KernelMacVlanMode::Passthrough,
+    }
+}
+
+fn vlan_entries(range: &VlanRange) -> Vec<BridgeVlanInfo> {
+    let mut flags = BridgeVlanInfoFlags::empty();
+    flags.set(BridgeVlanInfoFlags::Untagged, range.untagged);
+    if range.first == range.last {
+        flags.set(BridgeVlanInfoFlags::Pvid, range.pvid);
+        return vec![BridgeVlanInfo { flags, vid: range.first }];
+    }
+    vec![
+        BridgeVlanInfo { flags: flags | BridgeVlanInfoFlags::RangeBegin, vid: range.first },
+        BridgeVlanInfo { flags: flags | BridgeVlanInfoFlags::RangeEnd, vid: range.last },
+    ]
+}

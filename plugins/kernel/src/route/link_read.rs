@@ -1,0 +1,132 @@
+//! Links as the kernel tells them.
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::link::{
+    InfoBridge, InfoBridgePort, InfoData, InfoMacVlan, InfoPortData, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode, State,
+};
+use netstate::{BridgePort, Mac, MacVlanMode};
+
+/// A link with indexes where the model has names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RawLink {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    /// The kernel's word; empty for a physical device and for `lo`.
+    pub(crate) kind: String,
+    pub(crate) loopback: bool,
+    pub(crate) up: bool,
+    pub(crate) promisc: bool,
+    pub(crate) mtu: u32,
+    pub(crate) mac: Option<Mac>,
+    pub(crate) master: Option<u32>,
+    /// Far end of a veth, parent of a macvlan: index, and the id of its namespace if another.
+    pub(crate) lower: Option<u32>,
+    pub(crate) lower_nsid: Option<i32>,
+    pub(crate) alias: Option<String>,
+    /// `IF_OPER_*` as a word.
+    pub(crate) operstate: String,
+    pub(crate) port: Option<BridgePort>,
+    pub(crate) vlan_filtering: Option<bool>,
+    pub(crate) macvlan_mode: Option<MacVlanMode>,
+    pub(crate) bc_queue_len: Option<u32>,
+}
+
+impl RawLink {
+    /// From the body of `RTM_NEWLINK`; `None` if it is not one.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let message = LinkMessage::parse(body).ok()?;
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            loopback: flags.contains(LinkFlags::Loopback),
+            up: flags.contains(LinkFlags::Up),
+            promisc: flags.contains(LinkFlags::Promisc),
+            ..Self::default()
+        };
+        for attribute in message.attributes {
+            link.take(attribute);
+        }
+        Some(link)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+    fn take(&mut self, attribute: LinkAttribute) {
+        match attribute {
+            LinkAttribute::IfName(name) => self.name = name,
+            LinkAttribute::Mtu(mtu) => self.mtu = mtu,
+            LinkAttribute::Address(bytes) => {
+                self.mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
+            }
+            LinkAttribute::Controller(index) => self.master = Some(index),
+            LinkAttribute::Link(index) => self.lower = Some(index),
+            LinkAttribute::LinkNetNsId(id) => self.lower_nsid = Some(id),
+            LinkAttribute::IfAlias(alias) => self.alias = Some(alias),
+            LinkAttribute::OperState(state) => self.operstate = operstate(state).to_owned(),
+            LinkAttribute::LinkInfo(info) => info.into_iter().for_each(|i| self.take_info(i)),
+            _ => {}
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+    fn take_info(&mut self, info: LinkInfo) {
+        match info {
+            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
+            LinkInfo::Data(InfoData::Bridge(data)) => {
+                self.vlan_filtering = data.iter().find_map(|i| match i {
+                    InfoBridge::VlanFiltering(on) => Some(*on),
+                    _ => None,
+                });
+            }
+            LinkInfo::Data(InfoData::MacVlan(data)) => {
+                for item in data {
+                    match item {
+                        InfoMacVlan::Mode(mode) => self.macvlan_mode = macvlan_mode(mode),
+                        InfoMacVlan::BcQueueLen(length) => self.bc_queue_len = Some(length),
+                        _ => {}
+                    }
+                }
+            }
+            LinkInfo::PortData(InfoPortData::BridgePort(data)) => self.port = Some(port(&data)),
+            _ => {}
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+fn port(data: &[InfoBridgePort]) -> BridgePort {
+    let mut port = BridgePort::default();
+    for item in data {
+        match item {
+            InfoBridgePort::HairpinMode(on) => port.hairpin = Some(*on),
+            InfoBridgePort::Isolated(on) => port.isolated = Some(*on),
+            _ => {}
+        }
+    }
+    port
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+fn macvlan_mode(mode: KernelMacVlanMode) -> Option<MacVlanMode> {
+    Some(match mode {
+        KernelMacVlanMode::Private => MacVlanMode::Private,
+        KernelMacVlanMode::Vepa => MacVlanMode::Vepa,
+        KernelMacVlanMode::Bridge => MacVlanMode::Bridge,
+        KernelMacVlanMode::Passthrough => MacVlanMode::Passthru,
+        _ => return None,
+    })
+}
+
+/// As `ip` writes it, in lower case.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+fn operstate(state: State) -> &'static str {
+    match state {
+        State::NotPresent => "notpresent",
+        State::Down => "down",
+        State::LowerLayerDown => "lowerlayerdown",
+        State::Testing => "testing",
+        State::Dormant => "dormant",
+        State::Up => "up",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,37 @@
+//! Links, addresses, routes, neighbours and rules as rtnetlink messages, both ways. Interface
+//! indexes come in from outside: nothing here asks the kernel.
+
+mod addr;
+mod link;
+mod link_read;
+mod nexthop;
+mod read;
+
+pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
+pub(crate) use link::{Birth, Changes, brief, by_index, by_name, create, group, nsid, vlans};
+pub(crate) use link_read::RawLink;
+pub(crate) use nexthop::{local_query, route, routes_by, routes_in, routes_of, rule, rules_of};
+pub(crate) use read::{
+    read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_rule,
+};
+
+/// Message types (`include/uapi/linux/rtnetlink.h`).
+pub(crate) mod rtm {
+    pub(crate) const NEWLINK: u16 = 16;
+    pub(crate) const DELLINK: u16 = 17;
+    pub(crate) const GETLINK: u16 = 18;
+    pub(crate) const SETLINK: u16 = 19;
+    pub(crate) const NEWADDR: u16 = 20;
+    pub(crate) const DELADDR: u16 = 21;
+    pub(crate) const GETADDR: u16 = 22;
+    pub(crate) const NEWROUTE: u16 = 24;
+    pub(crate) const DELROUTE: u16 = 25;
+    pub(crate) const GETROUTE: u16 = 26;
+    pub(crate) const NEWNEIGH: u16 = 28;
+    pub(crate) const DELNEIGH: u16 = 29;
+    pub(crate) const GETNEIGH: u16 = 30;
+    pub(crate) const NEWRULE: u16 = 32;
+    pub(crate) const DELRULE: u16 = 33;
+    pub(crate) const GETRULE: u16 = 34;
+    pub(crate) const GETNSID: u16 = 90;
+}
