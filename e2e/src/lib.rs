@@ -1,1 +1,30 @@
 //! End-to-end tests: hosts made of network namespaces, with real programs in them.
+//!
+//! A test makes a [`Lab`], adds [`Host`]s, wires them, and puts [`Container`]s on them; [`Cni`]
+//! calls plugins as a runtime would, [`runtimes`] are real ones. Probes ([`probe`]) and captures
+//! ([`Capture`]) tell what a user would see. Nothing here touches the machine's own network, and
+//! nothing here uses the code under test: this crate knows CNI only by its specification.
+
+pub mod bins;
+mod capture;
+mod command;
+mod dump;
+mod host;
+mod internet;
+mod lab;
+mod place;
+pub mod probe;
+mod process;
+mod require;
+mod wait;
+
+pub use capture::{Capture, Packet};
+pub use command::{Command, Output};
+pub use host::{Container, Host};
+pub use internet::{Internet, Uplink};
+pub use lab::{Lab, Port};
+pub use place::Place;
+pub use probe::{Proto, Seen};
+pub use process::Process;
+pub use require::{program, require, require_programs};
+pub use wait::{PATIENCE, wait_for, wait_until};
