@@ -161,14 +161,18 @@ fn connect_from(from: SocketAddr, to: SocketAddr) -> std::io::Result<TcpStream> 
 
 /// The reason in the words tests look for.
 fn reason(error: std::io::Error) -> anyhow::Error {
-    let word = match error.kind() {
-        ErrorKind::ConnectionRefused => "refused",
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "timed out",
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "unreachable",
-        ErrorKind::ConnectionReset => "reset",
-        _ => return error.into(),
-    };
-    anyhow::Error::msg(word)
+    const WORDS: [(ErrorKind, &str); 6] = [
+        (ErrorKind::ConnectionRefused, "refused"),
+        (ErrorKind::ConnectionReset, "reset"),
+        (ErrorKind::HostUnreachable, "unreachable"),
+        (ErrorKind::NetworkUnreachable, "unreachable"),
+        (ErrorKind::TimedOut, "timed out"),
+        (ErrorKind::WouldBlock, "timed out"),
+    ];
+    match WORDS.iter().find(|(kind, _)| *kind == error.kind()) {
+        Some((_, word)) => anyhow::Error::msg(*word),
+        None => error.into(),
+    }
 }
 
 fn say(line: &str) -> Result<()> {

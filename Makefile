@@ -1,0 +1,53 @@
+# Everything a person or CI runs; each target is a few visible commands.
+
+TARGET  := $(shell uname -m)-unknown-linux-musl
+PLUGINS := none host loopback bridge macvlan portmap firewall host-local static
+
+DESTDIR ?=
+PREFIX  ?= /usr
+BINDIR  ?= $(PREFIX)/bin
+CNIDIR  ?= /opt/cni/bin
+
+CARGO ?= cargo
+BUILD := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
+
+# Tests make namespaces: the test programs run as root, never cargo.
+ifneq ($(shell id -u),0)
+HOST := $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
+export CARGO_TARGET_$(HOST)_RUNNER ?= sudo --preserve-env
+endif
+export RUST_LIB_BACKTRACE ?= 0
+
+.PHONY: build test lint install install-plugins setup
+
+build:
+	$(CARGO) build --release --target $(TARGET) -p plugins
+	$(CARGO) build --release --target $(TARGET) -p netd -p e2e --bins
+
+test: setup build
+	$(CARGO) test --workspace --no-fail-fast
+
+lint:
+	e2e/setup --lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	$(CARGO) deny check --hide-inclusion-graph bans licenses sources
+
+# The plugins go in as separate files, copied beside and renamed: what runs keeps its old program,
+# and an installer that copies over one of them leaves the others alone.
+install: install-plugins
+	@test -x $(BUILD)/netd || { echo "make install: run 'make build' first" >&2; exit 1; }
+	install -D -m 755 $(BUILD)/netd $(DESTDIR)$(BINDIR)/.netd.new
+	mv -f $(DESTDIR)$(BINDIR)/.netd.new $(DESTDIR)$(BINDIR)/netd
+
+install-plugins:
+	@test -x $(BUILD)/plugins || { echo "make install: run 'make build' first" >&2; exit 1; }
+	mkdir -p $(DESTDIR)$(CNIDIR)
+	set -e; for name in $(PLUGINS); do \
+	    cp --reflink=auto $(BUILD)/plugins $(DESTDIR)$(CNIDIR)/.$$name.new; \
+	    mv -f $(DESTDIR)$(CNIDIR)/.$$name.new $(DESTDIR)$(CNIDIR)/$$name; \
+	done
+
+setup:
+	e2e/setup
