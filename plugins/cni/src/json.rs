@@ -9,6 +9,9 @@
 //! * everything else is strict: `1.0` and `"1"` are no integers. The error is code 6 and names the
 //!   path and the value: `ipam.ranges[0][0].subnet: expected a string, got 7`.
 //!
+//! Two differences to Go are left: half of a surrogate pair (`"\ud800"`) is refused where Go reads
+//! U+FFFD, and so is `-0` for an integer.
+//!
 //! `#[serde(flatten)]` makes serde ask for a map instead of a struct, so such types match keys
 //! exactly; give optional fields `#[serde(default)]`.
 
