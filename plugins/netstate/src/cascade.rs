@@ -151,10 +151,16 @@ impl Link {
 
 impl NetState {
     /// Takes an address away, and routes that prefer it as their source: IPv4 routes go
-    /// (`fib_sync_down_addr()`), IPv6 routes lose the preference (`rt6_remove_prefsrc()`).
+    /// (`fib_sync_down_addr()`), IPv6 routes lose the preference (`rt6_remove_prefsrc()`). With its
+    /// last IPv4 address a link loses all its IPv4 routes and neighbours (`fib_inetaddr_event()`).
     pub(crate) fn drop_addr(&mut self, addr: &Addr) {
         self.addrs.retain(|a| !same_addr(a, addr));
         self.forget_source(addr.net.ip());
+        let has_ipv4 = self.addrs.iter().any(|a| a.link == addr.link && a.net.is_ipv4());
+        if addr.net.is_ipv4() && !has_ipv4 {
+            self.routes.retain(|r| r.dev.as_ref() != Some(&addr.link) || r.dst.is_ipv6());
+            self.neighs.retain(|n| n.link != addr.link || n.ip.is_ipv6());
+        }
     }
 
     /// The other IPv4 addresses of the link in the subnet of this one. Where it was there before

@@ -24,6 +24,8 @@ mod route;
 mod scope;
 pub mod sim;
 mod state;
+#[cfg(test)]
+mod tests;
 mod text;
 mod vlan;
 

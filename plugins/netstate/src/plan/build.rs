@@ -1,6 +1,6 @@
 //! What must come or change, in the phases of [`Phase`].
 
-use super::compare::{link_changes, same_route};
+use super::compare::{Rigour, link_changes, same_route};
 use super::order::{Phase, by_need};
 use super::planner::Planner;
 use super::remove::at_key;
@@ -122,8 +122,10 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What the kernel gives a link at birth (VLAN 1) is not somebody else's wish.
     fn changes_to(&self, at: &LinkRef, want: &Link) -> Vec<LinkChange> {
-        self.work.link(at).map(|have| link_changes(have, want, self.rigour)).unwrap_or_default()
+        let rigour = if self.born.contains(at) { Rigour::Exact } else { self.rigour };
+        self.work.link(at).map(|have| link_changes(have, want, rigour)).unwrap_or_default()
     }
 
     fn set_link(&mut self, at: &LinkRef, changes: Vec<LinkChange>) {

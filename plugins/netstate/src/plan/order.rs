@@ -55,8 +55,11 @@ pub(super) struct Placed {
 enum Stage {
     /// In all namespaces, before what follows.
     First,
-    /// The rest of what goes: the container's first, as the host's veth end takes the other along.
+    /// In all namespaces, before links: one that goes may take a link of the other namespace along,
+    /// and what that link bore changes what is left there.
     Away,
+    /// Links, in the order in which they were chosen.
+    Unlinked,
     /// In all namespaces, after the links have gone.
     Cleared,
     /// In all namespaces, before links: a veth puts a link into another namespace than its own.
@@ -72,11 +75,8 @@ impl Phase {
     fn stage(self) -> Stage {
         match self {
             Self::DelElements => Stage::First,
-            Self::DelRules
-            | Self::DelRoutes
-            | Self::DelNeighs
-            | Self::DelAddrs
-            | Self::DelLinks => Stage::Away,
+            Self::DelRules | Self::DelRoutes | Self::DelNeighs | Self::DelAddrs => Stage::Away,
+            Self::DelLinks => Stage::Unlinked,
             Self::DelTables => Stage::Cleared,
             Self::Tables | Self::Sysctls => Stage::Before,
             Self::Links | Self::Neighs | Self::Routes | Self::Rules => Stage::Come,
@@ -96,6 +96,7 @@ pub(super) fn arrange(mut steps: Vec<Placed>) -> Plan {
     for (stage, mut group) in groups {
         match stage {
             Stage::Come => group = interleave(group),
+            Stage::Unlinked => {}
             Stage::Away => {
                 group.sort_by_key(|placed| (Reverse(placed.step.ns.clone()), placed.phase));
             }

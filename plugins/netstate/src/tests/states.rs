@@ -1,0 +1,387 @@
+//! Random states that a kernel can be in.
+//!
+//! A recipe is random; [`Recipe::state`] turns any recipe into a valid state by leaving out what
+//! cannot be. All attributes are given, so that states can be compared as they are.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::IpNetwork;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
+use crate::plan::compare::{same_addr_key, same_route_key};
+use crate::vlan;
+use crate::{
+    Addr, BridgePort, Fdb, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode, Neigh, NetState,
+    Ns, Route, RouteScope, Rule, State, SysctlKey, VlanRange,
+};
+
+/// The links there can be; the same name can be of another kind in another state.
+const NAMES: [(Ns, &str); 7] = [
+    (Ns::Host, "h0"),
+    (Ns::Host, "h1"),
+    (Ns::Host, "h2"),
+    (Ns::Host, "h3"),
+    (Ns::Container, "c0"),
+    (Ns::Container, "c1"),
+    (Ns::Container, "c2"),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum KindRecipe {
+    None,
+    Bridge { filtering: bool },
+    Dummy,
+    Vxlan,
+    MacVlan { parent: usize, private: bool },
+    Veth { peer: usize },
+}
+
+#[derive(Debug, Clone)]
+struct LinkRecipe {
+    kind: KindRecipe,
+    small_mtu: bool,
+    mac: u8,
+    up: bool,
+    promisc: bool,
+    alias: u8,
+    master: Option<usize>,
+    hairpin: bool,
+    isolated: bool,
+    vlans: Vec<(u16, u16, bool)>,
+    sysctl: bool,
+    addrs: Vec<(bool, u8, u8, bool)>,
+    neighs: Vec<(u8, u8)>,
+}
+
+#[derive(Debug, Clone)]
+struct RouteRecipe {
+    link: usize,
+    dst: u8,
+    v6: bool,
+    via: bool,
+    src: bool,
+    metric: Option<u32>,
+    mtu: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    links: Vec<LinkRecipe>,
+    routes: Vec<RouteRecipe>,
+    rules: Vec<(u8, u8)>,
+    forward: bool,
+    table: Option<u8>,
+    elements: Vec<(u8, u8)>,
+}
+
+pub(super) fn states() -> impl Strategy<Value = State> {
+    recipes().prop_map(|recipe| recipe.state())
+}
+
+fn recipes() -> impl Strategy<Value = Recipe> {
+    let links = vec(link_recipes(), NAMES.len());
+    let elements = vec((0..4u8, 0..3u8), 0..4);
+    let rules = vec((0..3u8, 0..2u8), 0..2);
+    (links, vec(route_recipes(), 0..5), rules, any::<bool>(), option::of(0..2u8), elements)
+        .prop_map(|(links, routes, rules, forward, table, elements)| Recipe {
+            links,
+            routes,
+            rules,
+            forward,
+            table,
+            elements,
+        })
+}
+
+fn kind_recipes() -> impl Strategy<Value = KindRecipe> {
+    prop_oneof![
+        2 => Just(KindRecipe::None),
+        2 => any::<bool>().prop_map(|filtering| KindRecipe::Bridge { filtering }),
+        1 => Just(KindRecipe::Dummy),
+        1 => Just(KindRecipe::Vxlan),
+        2 => (0..NAMES.len(), any::<bool>())
+            .prop_map(|(parent, private)| KindRecipe::MacVlan { parent, private }),
+        4 => (0..NAMES.len()).prop_map(|peer| KindRecipe::Veth { peer }),
+    ]
+}
+
+fn link_recipes() -> impl Strategy<Value = LinkRecipe> {
+    let plain =
+        (prop::bool::weighted(0.1), 0..3u8, prop::bool::weighted(0.8), any::<bool>(), 0..2u8);
+    let port = (option::of(0..4usize), any::<bool>(), any::<bool>());
+    let vlans = vec((1..6u16, 0..3u16, any::<bool>()), 0..3);
+    let addrs = vec((any::<bool>(), 0..2u8, 1..4u8, prop::bool::weighted(0.2)), 0..4);
+    (kind_recipes(), plain, port, vlans, any::<bool>(), addrs, vec((0..2u8, 0..2u8), 0..2))
+        .prop_map(|(kind, plain, port, vlans, sysctl, addrs, neighs)| {
+            let (small_mtu, mac, up, promisc, alias) = plain;
+            let (master, hairpin, isolated) = port;
+            LinkRecipe {
+                kind,
+                small_mtu,
+                mac,
+                up,
+                promisc,
+                alias,
+                master,
+                hairpin,
+                isolated,
+                vlans,
+                sysctl,
+                addrs,
+                neighs,
+            }
+        })
+}
+
+fn route_recipes() -> impl Strategy<Value = RouteRecipe> {
+    let metric = option::of(prop_oneof![Just(10u32), Just(20u32)]);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (0..NAMES.len(), 0..3u8, flags, metric, option::of(Just(1300u32))).prop_map(
+        |(link, dst, (v6, via, src), metric, mtu)| RouteRecipe {
+            link,
+            dst,
+            v6,
+            via,
+            src,
+            metric,
+            mtu,
+        },
+    )
+}
+
+impl Recipe {
+    fn state(&self) -> State {
+        let mut state = State::default();
+        for ns in [Ns::Host, Ns::Container] {
+            let lo = Link { mtu: Some(65536), ..Link::new(LinkName::lo(), LinkKind::Loopback) };
+            state.ns_mut(ns).add_link(lo);
+        }
+        for (index, kind) in self.kinds().into_iter().enumerate() {
+            if let Some(kind) = kind {
+                self.add_link(&mut state, index, kind);
+            }
+        }
+        self.add_masters(&mut state);
+        for (index, recipe) in self.links.iter().enumerate() {
+            add_content(&mut state, &at(index), recipe);
+        }
+        for route in &self.routes {
+            add_route(&mut state, route);
+        }
+        self.add_rest(state.ns_mut(Ns::Host));
+        state
+    }
+
+    /// Kinds where veths come in pairs and macvlans have parents that are no macvlans.
+    fn kinds(&self) -> Vec<Option<LinkKind>> {
+        let mut kinds: Vec<Option<LinkKind>> = vec![None; NAMES.len()];
+        let mut taken = BTreeSet::new();
+        for (index, recipe) in self.links.iter().enumerate() {
+            if let KindRecipe::Veth { peer } = recipe.kind
+                && peer != index
+                && !taken.contains(&peer)
+                && !taken.contains(&index)
+            {
+                taken.extend([index, peer]);
+                kinds[index] = Some(LinkKind::Veth { peer: at(peer) });
+                kinds[peer] = Some(LinkKind::Veth { peer: at(index) });
+            }
+        }
+        for (index, recipe) in self.links.iter().enumerate() {
+            if taken.contains(&index) {
+                continue;
+            }
+            kinds[index] = match recipe.kind {
+                KindRecipe::None | KindRecipe::MacVlan { .. } => None,
+                KindRecipe::Bridge { filtering } => {
+                    Some(LinkKind::Bridge { vlan_filtering: Some(filtering) })
+                }
+                KindRecipe::Dummy | KindRecipe::Veth { .. } => {
+                    Some(LinkKind::Other("dummy".to_owned()))
+                }
+                KindRecipe::Vxlan => Some(LinkKind::Other("vxlan".to_owned())),
+            };
+        }
+        for (index, recipe) in self.links.iter().enumerate() {
+            if let KindRecipe::MacVlan { parent, private } = recipe.kind
+                && kinds[index].is_none()
+                && matches!(kinds[parent], Some(LinkKind::Other(_) | LinkKind::Veth { .. }))
+            {
+                let mode = if private { MacVlanMode::Private } else { MacVlanMode::Bridge };
+                let parent = at(parent);
+                kinds[index] = Some(LinkKind::MacVlan { parent, mode, bc_queue_len: Some(1000) });
+            }
+        }
+        kinds
+    }
+
+    fn add_link(&self, state: &mut State, index: usize, kind: LinkKind) {
+        let recipe = &self.links[index];
+        let at = at(index);
+        let link = Link {
+            mtu: Some(if recipe.small_mtu { 1000 } else { 1400 + u32::from(recipe.alias) }),
+            mac: Some(Mac([2, 0, 0, 0, u8::try_from(index).unwrap(), recipe.mac])),
+            up: recipe.up,
+            promisc: recipe.promisc,
+            alias: Some(format!("owner {}", recipe.alias)),
+            ..Link::new(at.name.clone(), kind)
+        };
+        if recipe.sysctl {
+            let value = recipe.alias.to_string();
+            state
+                .ns_mut(at.ns.clone())
+                .sysctls
+                .insert(SysctlKey::conf("ipv4", &at.name, "arp_notify"), value);
+        }
+        state.ns_mut(at.ns).add_link(link);
+    }
+
+    fn add_masters(&self, state: &mut State) {
+        for (index, recipe) in self.links.iter().enumerate() {
+            let (at, master) = (at(index), recipe.master.map(at));
+            let Some(master) = master.filter(|master| master.ns == at.ns) else { continue };
+            let space = state.ns_mut(at.ns);
+            let is_bridge = |name| {
+                space.links.get(name).is_some_and(|l| matches!(l.kind, LinkKind::Bridge { .. }))
+            };
+            if !is_bridge(&master.name) || is_bridge(&at.name) {
+                continue;
+            }
+            if let Some(link) = space.links.get_mut(&at.name) {
+                link.master = Some(master.name);
+                let ranges = recipe.vlans.iter().map(|&(first, more, untagged)| VlanRange {
+                    first,
+                    last: first + more,
+                    pvid: more == 0,
+                    untagged,
+                });
+                link.port = Some(BridgePort {
+                    hairpin: Some(recipe.hairpin),
+                    isolated: Some(recipe.isolated),
+                    vlans: Some(ranges.fold(Vec::new(), |all, range| vlan::with(&all, &range))),
+                });
+            }
+        }
+    }
+
+    fn add_rest(&self, host: &mut NetState) {
+        for &(priority, table) in &self.rules {
+            let from = IpNetwork::new(IpAddr::V4(Ipv4Addr::new(10, priority, 0, 0)), 16).unwrap();
+            let priority = 100 + u32::from(priority);
+            let table = 100 + u32::from(table);
+            host.rules.insert(Rule { priority, from: Some(from), to: None, table });
+        }
+        host.sysctls
+            .insert(SysctlKey::fixed("net/ipv4/ip_forward"), u8::from(self.forward).to_string());
+        let Some(version) = self.table else { return };
+        let table = table(version);
+        let (set, map) = (SetId::new(&table.id, "set"), SetId::new(&table.id, "map"));
+        for &(key, data) in &self.elements {
+            let ip = Value::Ipv4(Ipv4Addr::new(10, 0, 0, key));
+            let comment = format!("owner {key}");
+            let port = Value::Port(u16::from(data));
+            let place = Element { key: vec![ip.clone()], data: Vec::new(), comment };
+            let target = Element { data: vec![ip, port], ..place.clone() };
+            host.add_element(set.clone(), place);
+            let taken =
+                host.elements.get(&map).is_some_and(|m| m.iter().any(|e| e.key == target.key));
+            if !taken {
+                host.add_element(map.clone(), target);
+            }
+        }
+        host.tables.insert(table.id.clone(), table);
+    }
+}
+
+pub(super) fn table(version: u8) -> Table {
+    let id = TableId::new(Family::Inet, "netd");
+    let key = vec![DataType::Ipv4Addr];
+    let sets = vec![
+        Set { name: "set".to_owned(), key: key.clone(), data: Vec::new() },
+        Set { name: "map".to_owned(), key, data: vec![DataType::Ipv4Addr, DataType::InetService] },
+    ];
+    Table { id, comment: format!("schema {version}"), sets, chains: Vec::new() }
+}
+
+fn at(index: usize) -> LinkRef {
+    let (ns, name) = NAMES[index].clone();
+    LinkRef { ns, name: LinkName::new(name).unwrap() }
+}
+
+fn add_content(state: &mut State, at: &LinkRef, recipe: &LinkRecipe) {
+    let Some(link) = state.link(at).cloned() else { return };
+    let space = state.ns_mut(at.ns.clone());
+    let can_have_ipv6 = !recipe.small_mtu;
+    for &(v6, subnet, host, narrow) in &recipe.addrs {
+        let prefix = if narrow {
+            if v6 { 128 } else { 32 }
+        } else if v6 {
+            64
+        } else {
+            24
+        };
+        let net = IpNetwork::new(ip(v6, subnet, host), prefix).unwrap();
+        let addr = Addr::new(at.name.clone(), net);
+        if (can_have_ipv6 || !v6) && !space.addrs.iter().any(|a| same_addr_key(a, &addr)) {
+            space.addrs.insert(addr);
+        }
+    }
+    for &(host, mac) in &recipe.neighs {
+        let neigh =
+            Neigh { link: at.name.clone(), ip: ip(false, 7, host), mac: Mac([2, 1, 1, 1, 1, mac]) };
+        if !space.neighs.iter().any(|n| n.link == neigh.link && n.ip == neigh.ip) {
+            space.neighs.insert(neigh.clone());
+        }
+        if link.kind == LinkKind::Other("vxlan".to_owned()) {
+            space.fdb.insert(Fdb { link: neigh.link, mac: neigh.mac, dst: neigh.ip });
+        }
+    }
+}
+
+fn add_route(state: &mut State, recipe: &RouteRecipe) {
+    let at = at(recipe.link);
+    if !state.link(&at).is_some_and(|link| link.up) {
+        return;
+    }
+    let space = state.ns_mut(at.ns);
+    let of_family: Vec<&Addr> =
+        space.addrs.iter().filter(|a| a.net.is_ipv6() == recipe.v6).collect();
+    let subnet = of_family
+        .iter()
+        .find(|a| a.link == at.name && a.net.prefix() < 32 + 64 * u8::from(recipe.v6));
+    let via = subnet.filter(|_| recipe.via).map(|a| match a.net.network() {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() | 250)),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() | 250)),
+    });
+    let src = of_family.last().filter(|_| recipe.src).map(|a| a.net.ip());
+    let (dst, prefix) = if recipe.v6 {
+        (IpAddr::V6(Ipv6Addr::new(0xfd99, u16::from(recipe.dst), 0, 0, 0, 0, 0, 0)), 32)
+    } else {
+        (IpAddr::V4(Ipv4Addr::new(172, recipe.dst, 0, 0)), 16)
+    };
+    let scope = if via.is_none() && !recipe.v6 { RouteScope::Link } else { RouteScope::Universe };
+    let route = Route {
+        via,
+        src,
+        scope,
+        metric: recipe.metric,
+        mtu: recipe.mtu,
+        ..Route::new(IpNetwork::new(dst, prefix).unwrap(), at.name)
+    };
+    if !space.routes.iter().any(|r| same_route_key(r, &route)) {
+        space.routes.insert(route);
+    }
+}
+
+fn ip(v6: bool, subnet: u8, host: u8) -> IpAddr {
+    if v6 {
+        let (subnet, host) = (u16::from(subnet), u16::from(host));
+        IpAddr::V6(Ipv6Addr::new(0xfd00, subnet, 0, 0, 0, 0, 0, host))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(10, subnet, 0, host))
+    }
+}
