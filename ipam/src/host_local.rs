@@ -17,9 +17,9 @@ mod ledger;
 mod lock;
 mod marker;
 mod owner;
+mod pages;
 mod session;
 mod table;
-mod taken;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! What is reserved in a directory: which addresses, and by whom.
 //!
 //! Answers from the index if it is valid, else from all files. What it says of an owner is a
-//! pointer to the file that says so: it knows owners by the hash of their content.
+//! pointer to the file that says so: it knows owners by the hash of that file's content.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,33 +10,43 @@ use crate::allocator::Taken;
 
 use super::directory::{Directory, Entry};
 use super::error::{Error, Warning};
-use super::index;
-use super::table::{Slot, Table};
-use super::taken;
+use super::index::{self, Tables};
+use super::owner;
+use super::pages;
+use super::table::{Record, Table};
 
-/// Kind of the entries (hash of content, address). See [`super::taken`] for the other kinds.
-const OWNER: u64 = 1;
+/// Marks a pointer in use.
+const POINTER: u64 = 1;
 
 /// The reservations of a directory, right as long as its lock is held.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    table: Table,
+    tables: Tables,
     indexed: bool,
     changed: bool,
+}
+
+/// From an owner to an address: hash of the content of the file, number of the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pointer {
+    tag: u64,
+    content: u128,
+    address: u128,
 }
 
 impl Ledger {
     /// The reservations of `dir`, from the index if it is valid.
     pub(super) fn open(dir: &Directory, warnings: &mut Vec<Warning>) -> Result<Self, Error> {
         match index::load(dir) {
-            Some(table) => Ok(Self { table, indexed: true, changed: false }),
+            Some(tables) => Ok(Self { tables, indexed: true, changed: false }),
             None => Self::read(dir, warnings),
         }
     }
 
     /// Reads all files. Void reservations are removed, with a warning.
     pub(super) fn read(dir: &Directory, warnings: &mut Vec<Warning>) -> Result<Self, Error> {
-        let mut ledger = Self { table: Table::new(), indexed: false, changed: true };
+        let tables = Tables { pointers: Table::new(), pages: Table::new() };
+        let mut ledger = Self { tables, indexed: false, changed: true };
         for (address, entry) in dir.scan()? {
             let noted = match entry {
                 Entry::Reserved(content) => ledger.add(address, &content),
@@ -67,27 +77,31 @@ impl Ledger {
 
     /// The addresses reserved with this content, or with one of the same hash.
     pub(super) fn reserved_with(&mut self, content: &[u8]) -> io::Result<Vec<IpAddr>> {
-        let values = self.table.values(OWNER, hash(content))?;
-        Ok(values.into_iter().map(taken::narrow).collect())
+        let wanted = Pointer::new(content, 0);
+        let found = self
+            .tables
+            .pointers
+            .find(wanted.home(), |pointer| pointer.content == wanted.content)?;
+        Ok(found.into_iter().map(|pointer| pages::narrow(pointer.address)).collect())
     }
 
     /// Notes a reservation.
     pub(super) fn add(&mut self, address: IpAddr, content: &[u8]) -> io::Result<()> {
-        self.table.insert(owner_slot(address, content))?;
+        self.tables.pointers.insert(Pointer::new(content, pages::wide(address)))?;
         self.add_unowned(address)
     }
 
     /// Notes that an address is taken by nobody.
     pub(super) fn add_unowned(&mut self, address: IpAddr) -> io::Result<()> {
         self.changed = true;
-        taken::mark(&mut self.table, address)
+        pages::mark(&mut self.tables.pages, address)
     }
 
     /// Notes that a reservation is gone.
     pub(super) fn remove(&mut self, address: IpAddr, content: &[u8]) -> io::Result<()> {
         self.changed = true;
-        self.table.remove(owner_slot(address, content))?;
-        taken::clear(&mut self.table, address)
+        self.tables.pointers.remove(&Pointer::new(content, pages::wide(address)))?;
+        pages::clear(&mut self.tables.pages, address)
     }
 
     /// Notes that files may have changed, whether or not a reservation came of it.
@@ -96,9 +110,9 @@ impl Ledger {
     }
 
     /// Writes the index, if something has changed.
-    pub(super) fn save(&self, dir: &Directory) -> io::Result<()> {
+    pub(super) fn save(&mut self, dir: &Directory) -> io::Result<()> {
         match self.changed {
-            true => index::save(dir, &self.table),
+            true => index::save(dir, &mut self.tables),
             false => Ok(()),
         }
     }
@@ -108,17 +122,54 @@ impl Taken for Ledger {
     type Error = io::Error;
 
     fn first_free(&mut self, first: IpAddr, last: IpAddr) -> io::Result<Option<IpAddr>> {
-        taken::first_free(&mut self.table, first, last)
+        pages::first_free(&mut self.tables.pages, first, last)
     }
 }
 
-fn owner_slot(address: IpAddr, content: &[u8]) -> Slot {
-    Slot { kind: OWNER, key: hash(content), value: taken::wide(address) }
+impl Pointer {
+    fn new(content: &[u8], address: u128) -> Self {
+        let (container, rest) = owner::split(content);
+        let content = (u128::from(hash(container)) << 64) | u128::from(hash(rest));
+        Self { tag: POINTER, content, address }
+    }
 }
 
-/// FNV-1a of 128 bits (RFC 9923): the same in every build, unlike the standard library's.
-fn hash(content: &[u8]) -> u128 {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    content.iter().fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+impl Record for Pointer {
+    const BYTES: usize = 8 + 16 + 16;
+    const PER_BLOCK: usize = 32;
+    const MIN_BLOCKS: u64 = 8;
+    const EMPTY: Self = Self { tag: 0, content: 0, address: 0 };
+
+    /// By container alone: an owner and the reservations of its container without interface,
+    /// which are always asked for together, share their home.
+    fn home(&self) -> u64 {
+        u64::try_from(self.content >> 64).unwrap_or_default()
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.tag.to_le_bytes());
+        bytes.extend(self.content.to_le_bytes());
+        bytes.extend(self.address.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first_chunk()?;
+        let (content, rest) = rest.split_first_chunk()?;
+        let (address, _) = rest.split_first_chunk()?;
+        let pointer = Self {
+            tag: u64::from_le_bytes(*tag),
+            content: u128::from_le_bytes(*content),
+            address: u128::from_le_bytes(*address),
+        };
+        (pointer == Self::EMPTY || pointer.tag == POINTER).then_some(pointer)
+    }
+}
+
+/// FNV-1a (RFC 9923), its bits spread: the same in every build, unlike the standard library's.
+fn hash(text: &[u8]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    pages::spread(u128::from(
+        text.iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)),
+    ))
 }

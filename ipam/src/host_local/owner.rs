@@ -44,6 +44,12 @@ pub(super) fn trim(content: &[u8]) -> Option<&[u8]> {
     trimmed.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()).then_some(trimmed)
 }
 
+/// The container id in a reservation's content, and what follows it.
+pub(super) fn split(content: &[u8]) -> (&[u8], &[u8]) {
+    let end = content.iter().position(|byte| SEPARATOR.as_bytes().contains(byte));
+    content.split_at_checked(end.unwrap_or(content.len())).unwrap_or((content, &[]))
+}
+
 /// Who the (trimmed) content names.
 pub(super) fn holder(content: &[u8]) -> Holder {
     let text = String::from_utf8_lossy(content);

@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
 
     /// Writes the index and gives up the lock. An index that cannot be written costs time, not
     /// correctness.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
         if let Err(error) = self.ledger.save(&self.dir) {
             let path = self.dir.join(index::NAME);
             self.warnings.push(Warning::Index { path, reason: error.to_string() });

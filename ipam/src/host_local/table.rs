@@ -1,254 +1,278 @@
-//! A hash table in a file, of which an operation reads and writes a few blocks only.
+//! A hash table in a file, of which an operation reads and writes a block or two.
 //!
-//! Open addressing with linear probing, at most half full. Removal moves later entries up
-//! instead of leaving tombstones, so that the table never has to be cleaned. Knows nothing of
-//! addresses; whether the file may be trusted is the matter of [`super::index`].
+//! A record's home is a block, read and written as a whole; what does not fit there goes on into
+//! the next one (open addressing). The table is at most half full, so that one block is nearly
+//! always enough, with ten records and with 60,000: an operation costs the same system calls.
+//! Removal moves later records up instead of leaving tombstones, so the table never has to be
+//! cleaned. Knows nothing of addresses; whether the file may be trusted is the matter of
+//! [`super::index`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use rustix::io::retry_on_intr;
 
-/// Bytes of a slot in the file: kind, key, value, all little-endian.
-const SLOT_BYTES: usize = 8 + 16 + 16;
-/// Slots that are read and written together.
-const BLOCK_SLOTS: usize = 32;
-const BLOCK_BYTES: usize = BLOCK_SLOTS * SLOT_BYTES;
-/// Bytes written with one call when the whole table is written.
+/// Bytes written with one call when a whole table is written.
 const RUN_BYTES: usize = 1 << 20;
-/// Slots of the smallest table, a power of two and a multiple of [`BLOCK_SLOTS`].
-const MIN_CAPACITY: u64 = 256;
 
-/// An entry. Kind 0 marks an empty slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) kind: u64,
-    pub(super) key: u128,
-    pub(super) value: u128,
+/// What a table holds.
+pub(super) trait Record: Copy + PartialEq {
+    /// Size in the file.
+    const BYTES: usize;
+    /// Records of a block.
+    const PER_BLOCK: usize;
+    /// Blocks of the smallest table, a power of two.
+    const MIN_BLOCKS: u64;
+    /// An unused place: zeros, in the file.
+    const EMPTY: Self;
+
+    /// The hash that chooses the home, of which the low bits count.
+    fn home(&self) -> u64;
+    /// Appends the [`Record::BYTES`] of the record.
+    fn encode(&self, bytes: &mut Vec<u8>);
+    /// The record in these bytes, `None` if it can be none.
+    fn decode(bytes: &[u8]) -> Option<Self>;
 }
 
 /// The table: the blocks in use so far, in front of the file they come from.
 #[derive(Debug)]
-pub(super) struct Table {
-    /// Where blocks come from that are not in `blocks`. `None`: all others are empty.
-    file: Option<(OwnedFd, u64)>,
-    blocks: BTreeMap<u64, Block>,
-    capacity: u64,
+pub(super) struct Table<R> {
+    source: Option<Source>,
+    loaded: BTreeMap<u64, Block<R>>,
+    blocks: u64,
     used: u64,
 }
 
+/// Where blocks come from that are not loaded yet; without it they are empty.
 #[derive(Debug)]
-struct Block {
-    slots: Vec<Slot>,
+struct Source {
+    file: Rc<OwnedFd>,
+    offset: u64,
+}
+
+#[derive(Debug)]
+struct Block<R> {
+    records: Vec<R>,
     dirty: bool,
 }
 
-impl Table {
+impl<R: Record> Table<R> {
     /// An empty table, in memory.
     pub(super) fn new() -> Self {
-        Self { file: None, blocks: BTreeMap::new(), capacity: MIN_CAPACITY, used: 0 }
+        Self { source: None, loaded: BTreeMap::new(), blocks: R::MIN_BLOCKS, used: 0 }
     }
 
-    /// The table that starts at `offset` of `file`, with the size that was written down with it.
-    pub(super) fn load(file: OwnedFd, offset: u64, capacity: u64, used: u64) -> Option<Self> {
-        let sound = capacity.is_power_of_two() && capacity >= MIN_CAPACITY && used <= capacity / 2;
-        sound.then(|| Self { file: Some((file, offset)), blocks: BTreeMap::new(), capacity, used })
+    /// The table of `blocks` blocks and `used` records that starts at `offset` of `file`. `None`
+    /// if there is no such table.
+    pub(super) fn load(file: Rc<OwnedFd>, offset: u64, blocks: u64, used: u64) -> Option<Self> {
+        let table =
+            Self { source: Some(Source { file, offset }), loaded: BTreeMap::new(), blocks, used };
+        let sound =
+            blocks.is_power_of_two() && blocks >= R::MIN_BLOCKS && used <= table.places() / 2;
+        sound.then_some(table)
     }
 
-    /// Slots, empty ones included.
-    pub(super) fn capacity(&self) -> u64 {
-        self.capacity
+    /// Blocks, loaded or not.
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks
     }
 
-    /// Entries.
+    /// Records.
     pub(super) fn used(&self) -> u64 {
         self.used
     }
 
-    /// The file the table was loaded from, unless it has outgrown it.
-    pub(super) fn file(&self) -> Option<&OwnedFd> {
-        self.file.as_ref().map(|(file, _)| file)
+    /// Bytes of the table in a file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.blocks.saturating_mul(as_u64(block_bytes::<R>()))
     }
 
-    /// The values of all entries of this kind and key.
-    pub(super) fn values(&mut self, kind: u64, key: u128) -> io::Result<Vec<u128>> {
-        let mut values = Vec::new();
-        self.probe(kind, key, |slot| {
-            if (slot.kind, slot.key) == (kind, key) {
-                values.push(slot.value);
+    /// The file it was loaded from, unless it has grown since.
+    pub(super) fn source(&self) -> Option<Rc<OwnedFd>> {
+        self.source.as_ref().map(|source| Rc::clone(&source.file))
+    }
+
+    /// The records that are `wanted`, among those whose home this is.
+    pub(super) fn find(
+        &mut self,
+        home: u64,
+        mut wanted: impl FnMut(&R) -> bool,
+    ) -> io::Result<Vec<R>> {
+        let mut found = Vec::new();
+        self.probe(home, |record| {
+            if wanted(record) {
+                found.push(*record);
             }
             false
         })?;
-        Ok(values)
+        Ok(found)
     }
 
-    /// Adds an entry, beside others of the same kind and key, unless it is there already.
-    pub(super) fn insert(&mut self, slot: Slot) -> io::Result<()> {
-        if self.used >= self.capacity / 2 {
+    /// Adds a record, unless it is there already.
+    pub(super) fn insert(&mut self, record: R) -> io::Result<()> {
+        if self.used >= self.places() / 2 {
             self.grow()?;
         }
-        let (position, found) = self.probe(slot.kind, slot.key, |other| *other == slot)?;
-        if found.is_none() {
-            self.set(position, slot)?;
+        let (place, found) = self.probe(record.home(), |other| *other == record)?;
+        if !found {
+            self.set(place, record)?;
             self.used += 1;
         }
         Ok(())
     }
 
-    /// Gives an entry another value; without effect if it is not there.
-    pub(super) fn replace(&mut self, slot: Slot, value: u128) -> io::Result<()> {
-        match self.probe(slot.kind, slot.key, |other| *other == slot)? {
-            (position, Some(_)) => self.set(position, Slot { value, ..slot }),
-            (_, None) => Ok(()),
+    /// Puts `new` in the place of `old`, which has the same home; without effect if that is not
+    /// there.
+    pub(super) fn replace(&mut self, old: &R, new: R) -> io::Result<()> {
+        match self.probe(old.home(), |other| other == old)? {
+            (place, true) => self.set(place, new),
+            (_, false) => Ok(()),
         }
     }
 
-    /// Removes an entry, if it is there.
-    pub(super) fn remove(&mut self, slot: Slot) -> io::Result<()> {
-        let (mut hole, found) = self.probe(slot.kind, slot.key, |other| *other == slot)?;
-        if found.is_none() {
+    /// Removes a record, if it is there.
+    pub(super) fn remove(&mut self, record: &R) -> io::Result<()> {
+        let (mut hole, found) = self.probe(record.home(), |other| other == record)?;
+        if !found {
             return Ok(());
         }
-        let mut position = hole;
-        for _ in 0..self.capacity {
-            position = self.wrap(position + 1);
-            let other = self.get(position)?;
-            if other.kind == 0 {
+        let mut place = hole;
+        for _ in 0..self.places() {
+            place = self.wrap(place + 1);
+            let other = self.get(place)?;
+            if other == R::EMPTY {
                 break;
             }
-            // An entry may move up to the hole if that is not before its home.
-            if self.distance(self.home(other.kind, other.key), position)
-                >= self.distance(hole, position)
-            {
+            // A record may move up to the hole if that is not before its home.
+            let home = self.first_place(other.home());
+            if self.distance(home, place) >= self.distance(hole, place) {
                 self.set(hole, other)?;
-                hole = position;
+                hole = place;
             }
         }
-        self.set(hole, Slot::default())?;
+        self.set(hole, R::EMPTY)?;
         self.used = self.used.saturating_sub(1);
         Ok(())
     }
 
-    /// Writes what has changed to `file` at `offset`, all of it if the table does not come from
-    /// there.
-    pub(super) fn write(&self, file: &OwnedFd, offset: u64) -> io::Result<()> {
-        if self.file.is_none() {
-            let bytes = self.capacity.saturating_mul(as_u64(SLOT_BYTES));
-            rustix::fs::ftruncate(file, 0)?;
-            rustix::fs::ftruncate(file, offset.saturating_add(bytes))?;
+    /// Loads all that is not loaded yet, for a table that moves to another place of its file.
+    pub(super) fn detach(&mut self) -> io::Result<()> {
+        for number in 0..self.blocks {
+            self.block(number)?.dirty = true;
         }
-        let mut run: Vec<u8> = Vec::new();
-        let mut run_start = 0;
-        let mut expected = None;
-        for (number, block) in self.blocks.iter().filter(|(_, block)| block.dirty) {
-            if expected != Some(*number) || run.len() >= RUN_BYTES {
+        self.source = None;
+        Ok(())
+    }
+
+    /// Writes the blocks that were changed to `file` at `offset`; a table that does not come from
+    /// there is written over zeros.
+    pub(super) fn write(&self, file: &OwnedFd, offset: u64) -> io::Result<()> {
+        // One call per block is the same number of calls whichever blocks they are.
+        let run_bytes = if self.source.is_some() { 0 } else { RUN_BYTES };
+        let (mut run, mut run_start, mut next) = (Vec::new(), 0, None);
+        for (number, block) in self.loaded.iter().filter(|(_, block)| block.dirty) {
+            if next != Some(*number) || run.len() >= run_bytes {
                 write_all_at(file, &run, run_start)?;
                 run.clear();
-                run_start = block_offset(offset, *number);
+                run_start = block_offset::<R>(offset, *number);
             }
-            block.encode(&mut run);
-            expected = number.checked_add(1);
+            block.records.iter().for_each(|record| record.encode(&mut run));
+            next = number.checked_add(1);
         }
         write_all_at(file, &run, run_start)
     }
 
-    /// Looks at the entries from the home of (kind, key) on, until one is `wanted` or a slot is empty.
-    /// Returns the last position, and the entry if one was wanted.
-    fn probe(
-        &mut self,
-        kind: u64,
-        key: u128,
-        mut wanted: impl FnMut(&Slot) -> bool,
-    ) -> io::Result<(u64, Option<Slot>)> {
-        let mut position = self.home(kind, key);
-        for _ in 0..self.capacity {
-            let slot = self.get(position)?;
-            if slot.kind == 0 {
-                return Ok((position, None));
+    /// Looks at the records from a home on until one is `wanted`, or a place is empty. Returns
+    /// the place, and whether the record there is wanted.
+    fn probe(&mut self, home: u64, mut wanted: impl FnMut(&R) -> bool) -> io::Result<(u64, bool)> {
+        let mut place = self.first_place(home);
+        for _ in 0..self.places() {
+            let record = self.get(place)?;
+            if record == R::EMPTY {
+                return Ok((place, false));
             }
-            if wanted(&slot) {
-                return Ok((position, Some(slot)));
+            if wanted(&record) {
+                return Ok((place, true));
             }
-            position = self.wrap(position + 1);
+            place = self.wrap(place + 1);
         }
         Err(damaged())
     }
 
     fn grow(&mut self) -> io::Result<()> {
-        let capacity = self.capacity.checked_mul(2).ok_or_else(damaged)?;
-        let mut larger = Self { capacity, ..Self::new() };
-        for position in 0..self.capacity {
-            let slot = self.get(position)?;
-            if slot.kind != 0 {
-                larger.insert(slot)?;
+        let blocks = self.blocks.checked_mul(2).ok_or_else(damaged)?;
+        let mut larger = Self { blocks, ..Self::new() };
+        for place in 0..self.places() {
+            let record = self.get(place)?;
+            if record != R::EMPTY {
+                larger.insert(record)?;
             }
         }
         *self = larger;
         Ok(())
     }
 
-    fn get(&mut self, position: u64) -> io::Result<Slot> {
-        let (block, index) = self.block(position)?;
-        block.slots.get(index).copied().ok_or_else(damaged)
+    fn get(&mut self, place: u64) -> io::Result<R> {
+        let index = index_in_block::<R>(place)?;
+        let block = self.block(place / as_u64(R::PER_BLOCK))?;
+        block.records.get(index).copied().ok_or_else(damaged)
     }
 
-    fn set(&mut self, position: u64, slot: Slot) -> io::Result<()> {
-        let (block, index) = self.block(position)?;
-        *block.slots.get_mut(index).ok_or_else(damaged)? = slot;
+    fn set(&mut self, place: u64, record: R) -> io::Result<()> {
+        let index = index_in_block::<R>(place)?;
+        let block = self.block(place / as_u64(R::PER_BLOCK))?;
+        *block.records.get_mut(index).ok_or_else(damaged)? = record;
         block.dirty = true;
         Ok(())
     }
 
-    fn block(&mut self, position: u64) -> io::Result<(&mut Block, usize)> {
-        let number = position / as_u64(BLOCK_SLOTS);
-        let index = usize::try_from(position % as_u64(BLOCK_SLOTS)).map_err(|_| damaged())?;
-        let block = match self.blocks.entry(number) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(match &self.file {
-                Some((file, offset)) => Block::read(file, block_offset(*offset, number))?,
-                None => Block { slots: vec![Slot::default(); BLOCK_SLOTS], dirty: false },
+    fn block(&mut self, number: u64) -> io::Result<&mut Block<R>> {
+        Ok(match self.loaded.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(match &self.source {
+                Some(source) => Block::read(source, number)?,
+                None => Block { records: vec![R::EMPTY; R::PER_BLOCK], dirty: false },
             }),
-        };
-        Ok((block, index))
+        })
     }
 
-    fn home(&self, kind: u64, key: u128) -> u64 {
-        self.wrap(mix(kind, key))
+    /// Records the table has a place for.
+    fn places(&self) -> u64 {
+        self.blocks.saturating_mul(as_u64(R::PER_BLOCK))
     }
 
-    fn wrap(&self, position: u64) -> u64 {
-        position & (self.capacity - 1)
+    fn first_place(&self, home: u64) -> u64 {
+        (home & (self.blocks - 1)).saturating_mul(as_u64(R::PER_BLOCK))
+    }
+
+    fn wrap(&self, place: u64) -> u64 {
+        if place < self.places() { place } else { 0 }
     }
 
     /// Steps from `from` to `to`, around the end of the table.
     fn distance(&self, from: u64, to: u64) -> u64 {
-        self.wrap(to.wrapping_sub(from))
+        if from <= to { to - from } else { self.places() - from + to }
     }
 }
 
-impl Block {
-    fn read(file: &OwnedFd, offset: u64) -> io::Result<Self> {
-        let mut bytes = [0; BLOCK_BYTES];
+impl<R: Record> Block<R> {
+    fn read(source: &Source, number: u64) -> io::Result<Self> {
+        let start = block_offset::<R>(source.offset, number);
+        let mut bytes = vec![0; block_bytes::<R>()];
         let mut filled = 0;
-        while filled < BLOCK_BYTES {
+        while filled < bytes.len() {
             let rest = bytes.get_mut(filled..).ok_or_else(damaged)?;
-            let at = offset.saturating_add(as_u64(filled));
-            match retry_on_intr(|| rustix::io::pread(file, &mut *rest, at))? {
+            let at = start.saturating_add(as_u64(filled));
+            match retry_on_intr(|| rustix::io::pread(&*source.file, &mut *rest, at))? {
                 0 => return Err(damaged()),
                 count => filled += count,
             }
         }
-        let slots = bytes.chunks_exact(SLOT_BYTES).map(decode).collect::<Option<_>>();
-        Ok(Self { slots: slots.ok_or_else(damaged)?, dirty: false })
-    }
-
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        for slot in &self.slots {
-            bytes.extend(slot.kind.to_le_bytes());
-            bytes.extend(slot.key.to_le_bytes());
-            bytes.extend(slot.value.to_le_bytes());
-        }
+        let records = bytes.chunks_exact(R::BYTES).map(R::decode).collect::<Option<_>>();
+        Ok(Self { records: records.ok_or_else(damaged)?, dirty: false })
     }
 }
 
@@ -262,39 +286,25 @@ pub(super) fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) ->
     Ok(())
 }
 
-fn decode(bytes: &[u8]) -> Option<Slot> {
-    let (kind, rest) = bytes.split_first_chunk()?;
-    let (key, rest) = rest.split_first_chunk()?;
-    let (value, _) = rest.split_first_chunk()?;
-    Some(Slot {
-        kind: u64::from_le_bytes(*kind),
-        key: u128::from_le_bytes(*key),
-        value: u128::from_le_bytes(*value),
-    })
-}
-
-fn block_offset(table: u64, number: u64) -> u64 {
-    table.saturating_add(number.saturating_mul(as_u64(BLOCK_BYTES)))
-}
-
-fn as_u64(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
-}
-
 /// The file does not hold what its header says.
 pub(super) fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the index is damaged")
 }
 
-/// Spreads the bits of (kind, key): the finalizer of MurmurHash3, once per half of the key.
-fn mix(kind: u64, key: u128) -> u64 {
-    let [low, high] = [key, key >> 64].map(|half| half & u128::from(u64::MAX));
-    [low, high].into_iter().fold(kind, |state, half| {
-        let mut state = state.rotate_left(29) ^ u64::try_from(half).unwrap_or_default();
-        state = (state ^ (state >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        state = (state ^ (state >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        state ^ (state >> 33)
-    })
+fn index_in_block<R: Record>(place: u64) -> io::Result<usize> {
+    usize::try_from(place % as_u64(R::PER_BLOCK)).map_err(|_| damaged())
+}
+
+fn block_bytes<R: Record>() -> usize {
+    R::BYTES * R::PER_BLOCK
+}
+
+fn block_offset<R: Record>(table: u64, number: u64) -> u64 {
+    table.saturating_add(number.saturating_mul(as_u64(block_bytes::<R>())))
+}
+
+fn as_u64(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
