@@ -7,23 +7,30 @@
 
 pub mod bins;
 mod capture;
+mod cni;
 mod command;
 mod dump;
 mod host;
+pub mod image;
 mod internet;
 mod lab;
 mod place;
+mod plugin_set;
 pub mod probe;
 mod process;
+pub mod record;
 mod require;
+pub mod runtimes;
 mod wait;
 
 pub use capture::{Capture, Packet};
+pub use cni::{Chain, Cni, Reply};
 pub use command::{Command, Output};
 pub use host::{Container, Host};
 pub use internet::{Internet, Uplink};
 pub use lab::{Lab, Port};
 pub use place::Place;
+pub use plugin_set::{CNI_BIN, PluginSet, REFERENCE_BIN, lend_reference};
 pub use probe::{Proto, Seen};
 pub use process::Process;
 pub use require::{program, require, require_programs};

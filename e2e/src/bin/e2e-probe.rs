@@ -5,23 +5,30 @@
 //! e2e-probe tcp|udp ADDRESS:PORT MS [FROM] asks a server; FROM is the address:port to ask from
 //! ```
 //!
+//! Called as `record` it is a CNI plugin, see [`e2e::record`].
+//!
 //! The answer is one line, `SOURCE DESTINATION`: the two ends as the server saw them. An asker that
 //! gets none within MS milliseconds prints the reason to standard error and exits with status 1.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
 
 /// How long an unanswered datagram waits before it is sent again.
 const RESEND: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words = std::env::args();
+    let called = words.next().unwrap_or_default();
+    let words: Vec<String> = words.collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
+        [] if called.ends_with("/record") => record(),
         ["serve", port, addresses @ ..] => serve(port, addresses),
         ["tcp", to, bound, from @ ..] => client(to, bound, from).and_then(|ask| ask.tcp()),
         ["udp", to, bound, from @ ..] => client(to, bound, from).and_then(|ask| ask.udp()),
@@ -89,6 +96,32 @@ fn answer_datagrams(socket: &UdpSocket) {
 fn seen(source: SocketAddr, destination: SocketAddr) -> String {
     let plain = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
     format!("{} {}\n", plain(source), plain(destination))
+}
+
+/// Appends this CNI call to the record, and answers as a plugin that changes nothing.
+fn record() -> Result<()> {
+    const KEYS: [&str; 5] =
+        ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"];
+    let mut stdin = String::new();
+    std::io::stdin().read_to_string(&mut stdin).context("read the configuration")?;
+    let conf: Value = serde_json::from_str(&stdin).unwrap_or_default();
+    let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
+    if verb == "VERSION" {
+        let versions = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+        let answer = json!({"cniVersion": "1.0.0", "supportedVersions": versions});
+        return say(&answer.to_string());
+    }
+    let mut call = json!({"stdin": conf});
+    if let Some(call) = call.as_object_mut() {
+        let set = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), std::env::var(key).ok()?)));
+        call.extend(set.map(|(key, value)| (key, value.into())));
+    }
+    let mut file = File::options().create(true).append(true).open(e2e::record::FILE)?;
+    writeln!(file, "{call}").context("write the record")?;
+    match (verb.as_str(), conf.get("prevResult")) {
+        ("ADD", Some(previous)) => say(&previous.to_string()),
+        _ => Ok(()),
+    }
 }
 
 struct Client {
