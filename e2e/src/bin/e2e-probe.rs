@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! e2e-probe serve PORT [ADDRESS...]        answers tcp and udp; prints "ready"
-//! e2e-probe tcp|udp ADDRESS:PORT MS [FROM] asks a server; FROM is the address:port to ask from
+//! e2e-probe tcp|udp SERVER:PORT MS [FROM]  asks a server (an address, [address] or name); FROM is
+//!                                          the address:port to ask from
 //! ```
 //!
 //! Called as `record` it is a CNI plugin, see [`e2e::record`].
@@ -12,7 +13,9 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket,
+};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -132,7 +135,7 @@ struct Client {
 
 fn client(to: &str, bound: &str, from: &[&str]) -> Result<Client> {
     Ok(Client {
-        to: to.parse().context("parse the server's address")?,
+        to: to.to_socket_addrs().context("find the server")?.next().context("no address")?,
         bound: Duration::from_millis(bound.parse().context("parse the bound")?),
         from: from.first().map(|text| text.parse()).transpose().context("parse FROM")?,
     })
