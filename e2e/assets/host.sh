@@ -11,8 +11,7 @@ set -eu
 outside() {
     unshare --net --mount --pid --uts --ipc --propagation private --fork --kill-child \
         "$0" --inside "$1" || true
-    find /sys/fs/cgroup -maxdepth 2 -type d -name "$2" -print0 |
-        xargs -0 -I{} find {} -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    find /sys/fs/cgroup -maxdepth 2 -type d -name "$2" -prune -exec find {} -depth -type d -delete \;
 }
 
 inside() {

@@ -68,3 +68,6 @@ fn logs(dir: &Path) -> Vec<(String, String)> {
     logs.sort();
     logs
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What `make install` leaves: separate files, which installers of others can copy over.
+
+use anyhow::{Result, bail};
+use e2e::{CNI_BIN, Lab, Place as _, PluginSet, bins, require};
+
+#[test]
+fn copying_over_one_plugin_leaves_the_others_alone() -> Result<()> {
+    if !require("built plugins (make build)", bins::find("plugins").is_some())? {
+        return Ok(());
+    }
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        let names = host.list(CNI_BIN)?;
+        if names.len() < 2 {
+            bail!("installed only {names:?}");
+        }
+        let digests = || host.sh(&format!("cd {CNI_BIN}; sha256sum $(ls -A | grep -vx bridge)"));
+        let before = digests()?.stdout;
+        host.write_file("/opt/other", "another program")?;
+        host.run(&["cp", "-f", "/opt/other", &format!("{CNI_BIN}/bridge")])?;
+        assert_eq!(digests()?.stdout, before);
+        assert_eq!(host.read(&format!("{CNI_BIN}/bridge"))?, "another program");
+        Ok(())
+    })
+}
+
+#[test]
+fn installing_again_leaves_no_temporary_file() -> Result<()> {
+    if !require("built plugins (make build)", bins::find("plugins").is_some())? {
+        return Ok(());
+    }
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        let first = host.list(CNI_BIN)?;
+        PluginSet::Ours.install(&host)?;
+        assert_eq!(host.list(CNI_BIN)?, first);
+        assert!(first.iter().all(|name| !name.starts_with('.')), "{first:?}");
+        Ok(())
+    })
+}
