@@ -9,10 +9,10 @@
 
 pub mod announce;
 mod apply;
+pub mod closing;
 pub mod conntrack;
 mod datapath;
 mod error;
-pub mod hold;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
 mod netlink;
