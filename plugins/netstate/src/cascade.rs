@@ -31,6 +31,13 @@ impl State {
         })
     }
 
+    /// The macvlans whose parent is this link.
+    pub(crate) fn macvlans_on(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
+        self.links().filter(move |(_, child)| {
+            matches!(&child.kind, LinkKind::MacVlan { parent, .. } if parent == at)
+        })
+    }
+
     /// Takes a link away with all that cannot be without it: what is on it, its ports' membership,
     /// the far end of a veth (`veth_dellink()`, `drivers/net/veth.c`), and macvlans on it
     /// (`NETDEV_UNREGISTER` in `drivers/net/macvlan.c`), wherever they are.
@@ -42,13 +49,7 @@ impl State {
             port.master = None;
             port.port = None;
         }
-        let mut dying: Vec<LinkRef> = self
-            .links()
-            .filter(|(_, child)| {
-                matches!(&child.kind, LinkKind::MacVlan { parent, .. } if parent == at)
-            })
-            .map(|(at, _)| at)
-            .collect();
+        let mut dying: Vec<LinkRef> = self.macvlans_on(at).map(|(child, _)| child).collect();
         dying.extend(link.kind.peer().filter(|peer| self.is_peer_of(peer, at)).cloned());
         for other in dying {
             self.drop_link(&other);
@@ -67,9 +68,8 @@ impl State {
             LinkChange::Mac(mac) if self.link(at).is_some_and(|l| l.mac != Some(*mac)) => {
                 self.forget_neighs(&at.ns, &at.name);
             }
-            LinkChange::Mtu(mtu) if *mtu < IPV6_MIN_MTU => self.lose_ipv6(&at.ns, &at.name),
+            LinkChange::Mtu(mtu) => self.shrink(at, *mtu),
             LinkChange::Up(true)
-            | LinkChange::Mtu(_)
             | LinkChange::Mac(_)
             | LinkChange::Master(_)
             | LinkChange::Promisc(_)
@@ -82,6 +82,22 @@ impl State {
         }
         if let Some(link) = self.ns_mut(at.ns.clone()).links.get_mut(&at.name) {
             link.change(change);
+        }
+    }
+
+    /// What a smaller MTU costs: all of IPv6 where it is too small for it, and the same for larger
+    /// macvlans on the link (`macvlan_device_event()`, `drivers/net/macvlan.c`).
+    fn shrink(&mut self, at: &LinkRef, mtu: u32) {
+        if mtu < IPV6_MIN_MTU {
+            self.lose_ipv6(&at.ns, &at.name);
+        }
+        let too_large: Vec<LinkRef> = self
+            .macvlans_on(at)
+            .filter(|(_, child)| child.mtu.is_some_and(|have| have > mtu))
+            .map(|(child, _)| child)
+            .collect();
+        for child in too_large {
+            self.change_link(&child, &LinkChange::Mtu(mtu));
         }
     }
 

@@ -32,6 +32,9 @@ pub enum Fault {
     /// `ENETUNREACH`.
     #[error("the gateway is not reachable")]
     Unreachable,
+    /// `EBUSY`, with what it is taken by.
+    #[error("the link is taken by {0}")]
+    Busy(&'static str),
     /// `EINVAL`, with what is wrong.
     #[error("invalid: {0}")]
     Invalid(&'static str),

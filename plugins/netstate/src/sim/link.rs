@@ -8,6 +8,9 @@ use crate::op::{Mode, Op, Step};
 use crate::plan::compare::{Rigour, link_changes, same_kind};
 use crate::report::LinkFacts;
 
+/// `macvlan_change_mtu()`, `drivers/net/macvlan.c`.
+const LARGER_THAN_PARENT: &str = "the MTU is larger than the parent's";
+
 /// `ether_setup()`, `net/ethernet/eth.c`.
 const ETHERNET_MTU: u32 = 1500;
 
@@ -106,6 +109,7 @@ impl Sim {
         peer: Option<&PeerInit>,
     ) -> Result<(), Fault> {
         if let Some(master) = &link.master {
+            self.check_can_be_port(at, &link.kind)?;
             self.check_bridge(&at.ns, master)?;
         }
         match (&link.kind, peer) {
@@ -124,6 +128,10 @@ impl Sim {
                 let parent = self.state.link(parent).ok_or(Fault::NoLink)?;
                 if parent.kind == LinkKind::Loopback {
                     Err(Fault::Invalid("no macvlan on a loopback link"))
+                } else if parent.master.is_some() {
+                    Err(Fault::Busy("a bridge"))
+                } else if link.mtu > parent.mtu {
+                    Err(Fault::Invalid(LARGER_THAN_PARENT))
                 } else {
                     Ok(())
                 }
@@ -138,7 +146,10 @@ impl Sim {
     fn check_change(&self, at: &LinkRef, change: &LinkChange) -> Result<(), Fault> {
         let link = self.state.link(at).ok_or(Fault::NoLink)?;
         match change {
-            LinkChange::Master(Some(master)) => self.check_bridge(&at.ns, master),
+            LinkChange::Master(Some(master)) => {
+                self.check_can_be_port(at, &link.kind)?;
+                self.check_bridge(&at.ns, master)
+            }
             LinkChange::Hairpin(_)
             | LinkChange::Isolated(_)
             | LinkChange::AddVlan(_)
@@ -156,12 +167,31 @@ impl Sim {
             LinkChange::Mac(mac) if !mac.is_unicast() => {
                 Err(Fault::Invalid("not a unicast address"))
             }
+            LinkChange::Mtu(mtu) => {
+                let LinkKind::MacVlan { parent, .. } = &link.kind else { return Ok(()) };
+                let limit = self.state.link(parent).and_then(|parent| parent.mtu);
+                let fits = limit.is_none_or(|limit| *mtu <= limit);
+                if fits { Ok(()) } else { Err(Fault::Invalid(LARGER_THAN_PARENT)) }
+            }
             LinkChange::Mac(_)
             | LinkChange::Up(_)
-            | LinkChange::Mtu(_)
             | LinkChange::Master(None)
             | LinkChange::Promisc(_)
             | LinkChange::Alias(_) => Ok(()),
+        }
+    }
+
+    /// One receive handler a link: a bridge's or a macvlan's (`netdev_rx_handler_register()`,
+    /// `net/core/dev.c`); and no bridge is a port of one (`br_add_if()`, `net/bridge/br_if.c`).
+    fn check_can_be_port(&self, at: &LinkRef, kind: &LinkKind) -> Result<(), Fault> {
+        let is_on_it =
+            |link: &Link| matches!(&link.kind, LinkKind::MacVlan { parent, .. } if parent == at);
+        if matches!(kind, LinkKind::Bridge { .. } | LinkKind::Loopback) {
+            Err(Fault::Invalid("it cannot be a port of a bridge"))
+        } else if self.state.macvlans_on(at).next().is_some() {
+            Err(Fault::Busy("a macvlan"))
+        } else {
+            Ok(())
         }
     }
 

@@ -1,4 +1,8 @@
 //! Tests of the whole crate: plans on the simulated kernel.
 
+mod commands;
+mod golden;
 mod properties;
+mod samples;
+mod scenes;
 mod states;

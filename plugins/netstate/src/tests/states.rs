@@ -165,6 +165,7 @@ impl Recipe {
                 self.add_link(&mut state, index, kind);
             }
         }
+        fit_macvlans(&mut state);
         self.add_masters(&mut state);
         for (index, recipe) in self.links.iter().enumerate() {
             add_content(&mut state, &at(index), recipe);
@@ -241,14 +242,15 @@ impl Recipe {
     }
 
     fn add_masters(&self, state: &mut State) {
+        let parents = parents(state);
         for (index, recipe) in self.links.iter().enumerate() {
             let (at, master) = (at(index), recipe.master.map(at));
             let Some(master) = master.filter(|master| master.ns == at.ns) else { continue };
-            let space = state.ns_mut(at.ns);
+            let space = state.ns_mut(at.ns.clone());
             let is_bridge = |name| {
                 space.links.get(name).is_some_and(|l| matches!(l.kind, LinkKind::Bridge { .. }))
             };
-            if !is_bridge(&master.name) || is_bridge(&at.name) {
+            if !is_bridge(&master.name) || is_bridge(&at.name) || parents.contains(&at) {
                 continue;
             }
             if let Some(link) = space.links.get_mut(&at.name) {
@@ -312,10 +314,35 @@ fn at(index: usize) -> LinkRef {
     LinkRef { ns, name: LinkName::new(name).unwrap() }
 }
 
+/// No macvlan is larger than its parent.
+fn fit_macvlans(state: &mut State) {
+    for parent in parents(state) {
+        let limit = state.link(&parent).and_then(|link| link.mtu);
+        let children: Vec<LinkRef> = state.macvlans_on(&parent).map(|(at, _)| at).collect();
+        for at in children {
+            if let Some(child) = state.ns_mut(at.ns).links.get_mut(&at.name) {
+                child.mtu = child.mtu.min(limit);
+            }
+        }
+    }
+}
+
+/// Links that have macvlans on them: they cannot be ports.
+pub(super) fn parents(state: &State) -> BTreeSet<LinkRef> {
+    let parent = |link: &Link| match &link.kind {
+        LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
+        LinkKind::Loopback
+        | LinkKind::Bridge { .. }
+        | LinkKind::Veth { .. }
+        | LinkKind::Other(_) => None,
+    };
+    state.links().filter_map(|(_, link)| parent(link)).collect()
+}
+
 fn add_content(state: &mut State, at: &LinkRef, recipe: &LinkRecipe) {
     let Some(link) = state.link(at).cloned() else { return };
     let space = state.ns_mut(at.ns.clone());
-    let can_have_ipv6 = !recipe.small_mtu;
+    let can_have_ipv6 = link.mtu.is_some_and(|mtu| mtu >= 1280);
     for &(v6, subnet, host, narrow) in &recipe.addrs {
         let prefix = if narrow {
             if v6 { 128 } else { 32 }
