@@ -171,7 +171,12 @@ impl Directory {
     /// The entry of `address`, if there is one.
     pub(super) fn read(&self, address: IpAddr) -> Result<Option<Entry>, Error> {
         let name = address.to_string();
-        match self.read_small(&name) {
+        // A second try, before an error of the device costs someone the address.
+        let content = match self.read_small(&name) {
+            Err(Errno::IO) => self.read_small(&name),
+            content => content,
+        };
+        match content {
             Ok(content) => Ok(Some(match owner::trim(&content) {
                 Some(trimmed) => Entry::Reserved(trimmed.to_owned()),
                 None => Entry::Void("it names no container".to_owned()),

@@ -51,19 +51,10 @@ impl Ledger {
             let noted = match entry {
                 Entry::Reserved(content) => ledger.add(address, &content),
                 Entry::Foreign => ledger.add_unowned(address),
-                Entry::Void(reason) => {
-                    let path = dir.join(&address.to_string());
-                    match dir.remove(address) {
-                        Ok(()) => {
-                            warnings.push(Warning::VoidReservation { path, reason });
-                            Ok(())
-                        }
-                        Err(_) => {
-                            warnings.push(Warning::StuckReservation { path, reason });
-                            ledger.add_unowned(address)
-                        }
-                    }
-                }
+                Entry::Void(reason) => match reap(dir, address, reason, warnings) {
+                    true => Ok(()),
+                    false => ledger.add_unowned(address),
+                },
             };
             noted.map_err(|source| Error::io("index directory", dir.path(), source))?;
         }
@@ -99,8 +90,13 @@ impl Ledger {
 
     /// Notes that a reservation is gone.
     pub(super) fn remove(&mut self, address: IpAddr, content: &[u8]) -> io::Result<()> {
-        self.changed = true;
         self.tables.pointers.remove(&Pointer::new(content, pages::wide(address)))?;
+        self.remove_unowned(address)
+    }
+
+    /// Notes that an address is free that nobody had.
+    pub(super) fn remove_unowned(&mut self, address: IpAddr) -> io::Result<()> {
+        self.changed = true;
         pages::clear(&mut self.tables.pages, address)
     }
 
@@ -124,6 +120,22 @@ impl Taken for Ledger {
     fn first_free(&mut self, first: IpAddr, last: IpAddr) -> io::Result<Option<IpAddr>> {
         pages::first_free(&mut self.tables.pages, first, last)
     }
+}
+
+/// Removes a reservation that names nobody, with a warning. `false`: it could not be removed.
+pub(super) fn reap(
+    dir: &Directory,
+    address: IpAddr,
+    reason: String,
+    warnings: &mut Vec<Warning>,
+) -> bool {
+    let path = dir.join(&address.to_string());
+    let removed = dir.remove(address).is_ok();
+    warnings.push(match removed {
+        true => Warning::VoidReservation { path, reason },
+        false => Warning::StuckReservation { path, reason },
+    });
+    removed
 }
 
 impl Pointer {

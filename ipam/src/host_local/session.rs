@@ -11,7 +11,7 @@ use crate::range_set::RangeSet;
 use super::directory::{Directory, Entry};
 use super::error::{Error, Holder, Warning};
 use super::index;
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::marker::Marker;
 use super::owner::{self, Owner};
 
@@ -131,13 +131,14 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<(IpAddr, Holder)>, Error> {
         let mut released = Vec::new();
         let mut failure = None;
-        let mut void = false;
         for (address, entry) in self.dir.scan()? {
             let content = match entry {
                 Entry::Reserved(content) if !keep(&content) => content,
                 Entry::Reserved(_) | Entry::Foreign => continue,
-                Entry::Void(_) => {
-                    void = true;
+                Entry::Void(reason) => {
+                    if ledger::reap(&self.dir, address, reason, self.warnings) {
+                        self.ask(|ledger| ledger.remove_unowned(address))?;
+                    }
                     continue;
                 }
             };
@@ -145,9 +146,6 @@ impl<'a> Session<'a> {
                 Ok(()) => released.push((address, owner::holder(&content))),
                 Err(error) => failure = failure.or(Some(error)),
             }
-        }
-        if void && self.ledger.is_indexed() {
-            self.read_again()?;
         }
         failure.map_or(Ok(released), Err)
     }

@@ -188,16 +188,18 @@ impl<R: Record> Table<R> {
     /// Looks at the records from a home on until one is `wanted`, or a place is empty. Returns
     /// the place, and whether the record there is wanted.
     fn probe(&mut self, home: u64, mut wanted: impl FnMut(&R) -> bool) -> io::Result<(u64, bool)> {
-        let mut place = self.first_place(home);
-        for _ in 0..self.places() {
-            let record = self.get(place)?;
-            if record == R::EMPTY {
-                return Ok((place, false));
+        let mut number = home & (self.blocks - 1);
+        for _ in 0..self.blocks {
+            let place = number.saturating_mul(as_u64(R::PER_BLOCK));
+            for (place, record) in (place..).zip(&self.block(number)?.records) {
+                if *record == R::EMPTY {
+                    return Ok((place, false));
+                }
+                if wanted(record) {
+                    return Ok((place, true));
+                }
             }
-            if wanted(&record) {
-                return Ok((place, true));
-            }
-            place = self.wrap(place + 1);
+            number = (number + 1) & (self.blocks - 1);
         }
         Err(damaged())
     }
