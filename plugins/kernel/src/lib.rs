@@ -17,12 +17,13 @@ mod error;
 pub mod inject;
 mod netlink;
 pub mod netns;
+mod nft;
 mod route;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod xtables;
 
-pub use datapath::{Kernel, LinkState};
+pub use datapath::{ChainState, Kernel, LinkState, Policy};
 pub use error::{Error, Kind};
 pub use netns::Netns;

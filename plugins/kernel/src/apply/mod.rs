@@ -3,6 +3,7 @@
 mod ensure;
 mod group;
 mod link;
+mod nft;
 mod route;
 mod sysctl;
 
@@ -23,10 +24,7 @@ pub(crate) fn run(kernel: &mut Kernel, plan: &Plan) -> Report<Error> {
         match family(&first.op) {
             Family::Route => route::run(&mut work, &first.ns, steps),
             Family::Sysctl => sysctl::run(&mut work, &first.ns, steps),
-            Family::Netfilter => {
-                let why = "nf_tables is not applied yet";
-                work.fail(first, Error::found(first.to_string(), Kind::Unsupported, why));
-            }
+            Family::Netfilter => nft::run(&mut work, &first.ns, steps),
         }
         if work.stopped {
             break;
@@ -42,7 +40,7 @@ pub(crate) fn run(kernel: &mut Kernel, plan: &Plan) -> Report<Error> {
 pub(crate) struct Work<'a> {
     pub(crate) kernel: &'a mut Kernel,
     pub(crate) report: Report<Error>,
-    teardown: bool,
+    pub(crate) teardown: bool,
     /// No further steps.
     pub(crate) stopped: bool,
 }

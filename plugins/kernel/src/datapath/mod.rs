@@ -1,6 +1,7 @@
 //! `Kernel`: the namespaces, the sockets to them, and links by name.
 
 mod lookup;
+mod nft_reads;
 mod observe;
 mod on_link;
 mod reads;
@@ -8,20 +9,23 @@ mod survey;
 
 use std::collections::BTreeMap;
 
+use netstate::nft::SetId;
 use netstate::{Datapath, LinkName, Ns, Observed, Plan, Report, Scope};
 
 use crate::apply;
 use crate::error::{Error, Kind};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{Netns, NetnsError};
+use crate::nft::SetTypes;
 
+pub use nft_reads::{ChainState, Policy};
 pub use reads::LinkState;
 
 /// The network state of the namespace the thread is in, and of a container's.
 ///
 /// Sockets are opened when first needed and kept: what the kernel frees after a removal is waited
 /// for when a netfilter socket is closed, so dropping this comes last in a process. Interface
-/// indexes are remembered; see [`Kernel::forget`].
+/// indexes and the types of sets are remembered; see [`Kernel::forget`].
 ///
 /// All of it must be used on the thread that opened it, in the namespace in which it was opened.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub struct Kernel {
     home: Option<Netns>,
     host: Space,
     container: Option<Space>,
+    generation: Option<u32>,
 }
 
 /// One namespace.
@@ -36,6 +41,7 @@ pub struct Kernel {
 pub(crate) struct Space {
     netns: Option<Netns>,
     indexes: BTreeMap<LinkName, u32>,
+    set_types: BTreeMap<SetId, SetTypes>,
     route: Option<Socket>,
     netfilter: Option<Socket>,
 }
@@ -46,16 +52,31 @@ impl Kernel {
     #[must_use]
     pub fn open(container: Option<&Netns>) -> Self {
         let inside = |netns: &Netns| Space { netns: Some(netns.clone()), ..Space::default() };
-        Self { home: None, host: Space::default(), container: container.map(inside) }
+        Self {
+            home: None,
+            host: Space::default(),
+            container: container.map(inside),
+            generation: None,
+        }
     }
 
-    /// Forgets which interface index belongs to which name. A program that lives longer than one
+    /// Forgets which interface index belongs to which name, and what sets are made of. A program that lives longer than one
     /// attachment calls this before each round: links come and go and are renamed.
     pub fn forget(&mut self) {
-        self.host.indexes.clear();
-        if let Some(container) = &mut self.container {
-            container.indexes.clear();
+        for space in std::iter::once(&mut self.host).chain(&mut self.container) {
+            space.indexes.clear();
+            space.set_types.clear();
         }
+    }
+
+    /// Applies a plan whose nf_tables steps in the host's namespace are made only if nobody has
+    /// changed its ruleset since [`Kernel::generation`] gave this number; else the plan fails at
+    /// the first of them with [`Kind::Interrupted`]. They must be consecutive.
+    pub fn apply_at(&mut self, plan: &Plan, generation: u32) -> Report<Error> {
+        self.generation = Some(generation);
+        let report = apply::run(self, plan);
+        self.generation = None;
+        report
     }
 
     /// Runs `f` in a namespace; in the host's, that is here and now.
@@ -77,6 +98,11 @@ impl Kernel {
     /// The socket for nf_tables and conntrack.
     pub(crate) fn netfilter(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
         self.socket(ns, Protocol::Netfilter)
+    }
+
+    /// The generation that the next transaction in a namespace is bound to.
+    pub(crate) fn bound_to(&mut self, ns: &Ns) -> Option<u32> {
+        if *ns == Ns::Host { self.generation } else { None }
     }
 
     /// The number to name a namespace by in a message.

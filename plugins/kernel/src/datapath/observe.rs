@@ -19,6 +19,12 @@ pub(super) fn observe(kernel: &mut Kernel, scope: &Scope) -> Result<Observed, Er
         routes_by(kernel, protocol, &mut observed)?;
     }
     sysctls(kernel, scope, &mut observed)?;
+    for (ns, id) in &scope.tables {
+        if let Some(table) = kernel.table(ns, id)? {
+            observed.0.ns_mut(ns.clone()).tables.insert(id.clone(), table);
+        }
+    }
+    elements(kernel, scope, &mut observed)?;
     Ok(observed)
 }
 
@@ -125,6 +131,22 @@ fn sysctls(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Resul
             let value = value.map_err(|e| Error::os(format!("read sysctl {key}"), e))?;
             let state = observed.0.ns_mut(ns.clone());
             state.sysctls.extend(value.map(|value| (key.clone(), value)));
+        }
+    }
+    Ok(())
+}
+
+fn elements(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Result<(), Error> {
+    for ns in [Ns::Host, Ns::Container] {
+        let asked = scope.elements.iter().filter(|(n, ..)| *n == ns);
+        let keys: Vec<_> = asked.map(|(_, set, e)| (set.clone(), e.key.clone())).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        for ((set, _), found) in keys.iter().zip(kernel.elements_at(&ns, &keys)?) {
+            if let Some(element) = found {
+                observed.0.ns_mut(ns.clone()).add_element(set.clone(), element);
+            }
         }
     }
     Ok(())

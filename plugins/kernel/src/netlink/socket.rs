@@ -6,6 +6,7 @@ use netlink_packet_core::Emitable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, netlink, recvfrom,
     send, socket_with,
@@ -25,6 +26,9 @@ const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const DUMP_ATTEMPTS: u32 = 10;
 /// Messages that one batch may be answered with: a bound on memory.
 const ANSWERS: usize = 4096;
+
+/// What every socket can send at once.
+const SENT_AT_ONCE: usize = 128 * 1024;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -95,22 +99,33 @@ impl Socket {
             return self.injected(&mut batch, first, last, cut);
         }
         let mut replies = Replies { results: vec![Ok(()); count], data: Vec::new() };
+        self.make_room(batch.size())?;
         self.send(batch.bytes())?;
         self.collect(first, last, &mut replies)?;
         Ok(replies)
     }
 
     /// Sends a request whose answer is a dump, and hands each message of it to `each`. The dump is
-    /// begun again, after `reset`, where it turns out inconsistent; `EINTR` when that does not help.
+    /// begun again, with a new value, where it turns out inconsistent; `EINTR` when that does not
+    /// help.
     pub(crate) fn dump<T: Default>(
         &mut self,
         kind: u16,
         body: &impl Emitable,
+        each: impl FnMut(&mut T, u16, &[u8]),
+    ) -> Result<T, Refusal> {
+        let mut batch = Batch::default();
+        batch.push(kind, flag::DUMP, body);
+        self.dump_batch(batch, each)
+    }
+
+    /// Like [`Socket::dump`], for a request that is written already; it must be the only one.
+    pub(crate) fn dump_batch<T: Default>(
+        &mut self,
+        mut batch: Batch,
         mut each: impl FnMut(&mut T, u16, &[u8]),
     ) -> Result<T, Refusal> {
         for _ in 0..DUMP_ATTEMPTS {
-            let mut batch = Batch::default();
-            batch.push(kind, flag::DUMP, body);
             let sequence = self.sequence;
             self.sequence = advance(sequence, 1);
             batch.number(sequence);
@@ -123,9 +138,13 @@ impl Socket {
         Err(Refusal::from(Errno::INTR))
     }
 
-    /// Which protocol it speaks.
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.protocol
+    /// A socket sends at most what its send buffer holds; a large transaction needs more than the
+    /// default (212,992 bytes).
+    fn make_room(&self, size: usize) -> Result<(), Errno> {
+        if size <= SENT_AT_ONCE {
+            return Ok(());
+        }
+        set_socket_send_buffer_size_force(&self.fd, size.saturating_mul(2))
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), Errno> {

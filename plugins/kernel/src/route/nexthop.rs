@@ -77,7 +77,8 @@ pub(crate) fn local_query(to: IpAddr) -> RouteMessage {
 /// A rule, for `RTM_NEWRULE` and `RTM_DELRULE`.
 pub(crate) fn rule(rule: &Rule) -> RuleMessage {
     let is_v6 = rule.from.or(rule.to).is_some_and(|net| net.is_ipv6());
-    let mut message = rules_of(if is_v6 { AddressFamily::Inet6 } else { AddressFamily::Inet });
+    let mut message = RuleMessage::default();
+    message.header.family = if is_v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.action = RuleAction::ToTable;
     message.header.table = u8::try_from(rule.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
     message.header.src_len = rule.from.map_or(0, |net| net.prefix());
@@ -88,13 +89,6 @@ pub(crate) fn rule(rule: &Rule) -> RuleMessage {
     attributes.push(RuleAttribute::Table(rule.table));
     attributes.extend(rule.from.and_then(whole).map(RuleAttribute::Source));
     attributes.extend(rule.to.and_then(whole).map(RuleAttribute::Destination));
-    message
-}
-
-/// All rules of a family, for a dump.
-pub(crate) fn rules_of(family: AddressFamily) -> RuleMessage {
-    let mut message = RuleMessage::default();
-    message.header.family = family;
     message
 }
 

@@ -1,0 +1,323 @@
+use ipnetwork::IpNetwork;
+use netstate::nft::{
+    Chain, ChainId, ChainKind, CtState, DataType, Element, Family, Field, Hook, HookPoint, Rule,
+    Set, SetId, Stmt, Table, TableId, Value, nft_element, nft_table,
+};
+use netstate::{Datapath, LinkName, Mac, Ns, Op, Plan, Step};
+use serde_json::Value as Json;
+
+use crate::testing::{in_new_host, sh};
+use crate::{Kernel, Policy};
+
+fn name(text: &str) -> LinkName {
+    LinkName::new(text).unwrap()
+}
+
+fn net(text: &str) -> IpNetwork {
+    text.parse().unwrap()
+}
+
+fn set(name: &str, key: &[DataType], data: &[DataType]) -> Set {
+    Set { name: name.to_owned(), key: key.to_vec(), data: data.to_vec() }
+}
+
+fn chain(name: &str, hook: Option<(ChainKind, HookPoint, i32)>, rules: Vec<Vec<Stmt>>) -> Chain {
+    let hook = hook.map(|(kind, point, priority)| Hook { kind, point, priority });
+    Chain { name: name.to_owned(), hook, rules: rules.into_iter().map(Rule).collect() }
+}
+
+fn cmp(field: Field, ne: bool, value: Value) -> Stmt {
+    Stmt::Cmp { field, ne, value }
+}
+
+fn cmp_net(field: Field, ne: bool, text: &str) -> Stmt {
+    Stmt::CmpNet { field, ne, net: net(text) }
+}
+
+fn is_in(fields: &[Field], ne: bool, set: &str) -> Stmt {
+    Stmt::In { fields: fields.to_vec(), ne, set: set.to_owned() }
+}
+
+fn dnat(family: Family, fields: &[Field], map: &str) -> Stmt {
+    Stmt::DnatMap { family, fields: fields.to_vec(), map: map.to_owned() }
+}
+
+fn sets() -> Vec<Set> {
+    use DataType::{EtherAddr, Ifname, InetProto, InetService, Ipv4Addr, Ipv6Addr};
+    vec![
+        set("one4", &[Ipv4Addr], &[]),
+        set("one6", &[Ipv6Addr], &[]),
+        set("mac", &[EtherAddr], &[]),
+        set("proto", &[InetProto], &[]),
+        set("port", &[InetService], &[]),
+        set("link", &[Ifname], &[]),
+        set("long4", &[Ipv4Addr, InetProto, InetService, Ifname], &[]),
+        set("long6", &[Ipv6Addr, InetProto, InetService, Ifname], &[]),
+        set("genuine", &[Ifname, EtherAddr], &[]),
+        set("to4", &[InetProto, InetService], &[Ipv4Addr, InetService]),
+        set("to6", &[Ipv6Addr, InetProto, InetService], &[Ipv6Addr, InetService]),
+        set("single", &[Ipv4Addr], &[InetService]),
+    ]
+}
+
+fn inet() -> Table {
+    use ChainKind::{Filter, Nat};
+    use Field::{
+        EtherSaddr, Iifname, Ip6Daddr, Ip6Saddr, IpDaddr, IpSaddr, L4Proto, Oifname, ThDport,
+        ThSport,
+    };
+    use Stmt::{Accept, Counter, Drop, Masquerade, Return};
+    let v4 = |text: &str| Value::Ipv4(text.parse().unwrap());
+    let v6 = |text: &str| Value::Ipv6(text.parse().unwrap());
+    let link = |text| Value::Ifname(name(text));
+    let mac = Value::Mac(Mac([2, 0, 0, 0, 0, 1]));
+    let user = || Stmt::Jump("user".to_owned());
+    let rules = vec![
+        vec![user()],
+        vec![cmp(IpSaddr, false, v4("10.0.0.1")), Accept],
+        vec![cmp(IpSaddr, true, v4("10.0.0.1")), cmp(IpDaddr, false, v4("10.0.0.2")), Drop],
+        vec![cmp(Ip6Saddr, true, v6("fd00::1")), cmp(Ip6Daddr, false, v6("fd00::2")), Return],
+        vec![cmp(EtherSaddr, false, mac), Counter],
+        vec![cmp(Iifname, false, link("eth0")), cmp(Oifname, true, link("abcdefghijklmno")), Drop],
+        vec![cmp(L4Proto, true, Value::Proto(132)), Accept],
+        vec![cmp(L4Proto, false, Value::Proto(6)), cmp(ThDport, false, Value::Port(80)), Accept],
+        vec![cmp(ThSport, true, Value::Port(53)), Counter, Accept],
+        vec![cmp_net(IpSaddr, true, "127.0.0.0/8"), cmp_net(IpDaddr, false, "10.1.0.0/20"), Drop],
+        vec![cmp_net(IpSaddr, false, "1.2.3.4/32"), cmp_net(IpDaddr, false, "10.1.2.0/24"), Drop],
+        vec![cmp_net(IpSaddr, false, "0.0.0.0/0"), Drop],
+        vec![cmp_net(Ip6Saddr, false, "fd00::/8"), cmp_net(Ip6Daddr, true, "fe80::/10"), Drop],
+        vec![cmp_net(Ip6Daddr, false, "fd00:1::/64"), Drop],
+        vec![is_in(&[IpSaddr], false, "one4"), is_in(&[IpDaddr], true, "one4"), Drop],
+        vec![is_in(&[Ip6Daddr], false, "one6"), Accept],
+        vec![is_in(&[EtherSaddr], true, "mac"), Accept],
+        vec![is_in(&[L4Proto], false, "proto"), is_in(&[ThDport], true, "port"), Accept],
+        vec![is_in(&[Iifname], false, "link"), is_in(&[Oifname], true, "link"), Return],
+        vec![is_in(&[IpDaddr, L4Proto, ThDport, Iifname], false, "long4"), Accept],
+        vec![is_in(&[Ip6Daddr, L4Proto, ThDport, Oifname], true, "long6"), Accept],
+        vec![is_in(&[Iifname, EtherSaddr], true, "genuine"), Drop],
+        vec![Stmt::CtState(vec![CtState::Established, CtState::Related]), Accept],
+        vec![Stmt::CtState(vec![CtState::Invalid]), Drop],
+        vec![Stmt::CtState(vec![CtState::New]), Stmt::CtStatusDnat, Accept],
+        vec![Stmt::DaddrIsLocal, Accept],
+    ];
+    let translations = vec![
+        vec![dnat(Family::Ip, &[L4Proto, ThDport], "to4")],
+        vec![Stmt::DaddrIsLocal, dnat(Family::Ip6, &[Ip6Daddr, L4Proto, ThDport], "to6")],
+    ];
+    let masquerade = vec![
+        vec![is_in(&[IpSaddr], false, "one4"), cmp_net(IpDaddr, true, "224.0.0.0/4"), Masquerade],
+        vec![Masquerade],
+    ];
+    Table {
+        id: TableId::new(Family::Inet, "t"),
+        comment: "netd schema 1".to_owned(),
+        sets: sets(),
+        chains: vec![
+            chain("user", None, vec![]),
+            chain("early", Some((Filter, HookPoint::Prerouting, -450)), vec![]),
+            chain("inwards", Some((Filter, HookPoint::Input, 10)), vec![vec![Counter]]),
+            chain("through", Some((Filter, HookPoint::Forward, -5)), rules),
+            chain("translate", Some((Nat, HookPoint::Prerouting, -100)), translations.clone()),
+            chain("translate_own", Some((Nat, HookPoint::Output, -100)), translations),
+            chain("sources", Some((Nat, HookPoint::Postrouting, 100)), masquerade),
+        ],
+    }
+}
+
+fn other(family: Family, rules: Vec<Vec<Stmt>>) -> Table {
+    let hook = Some((ChainKind::Filter, HookPoint::Forward, -300));
+    Table {
+        id: TableId::new(family, "t"),
+        comment: String::new(),
+        sets: sets(),
+        chains: vec![chain("checks", hook, rules)],
+    }
+}
+
+fn tables() -> Vec<Table> {
+    use Field::{EtherSaddr, Iifname, Ip6Saddr, IpSaddr};
+    use Stmt::{Accept, Drop};
+    let v4 = Value::Ipv4([10, 0, 0, 1].into());
+    let bridge = vec![
+        vec![cmp(IpSaddr, false, v4.clone()), Accept],
+        vec![cmp_net(Ip6Saddr, true, "fd00::/8"), Drop],
+        vec![
+            is_in(&[Iifname], false, "link"),
+            is_in(&[Iifname, EtherSaddr], true, "genuine"),
+            Drop,
+        ],
+    ];
+    let v4_rules = vec![
+        vec![cmp(IpSaddr, false, v4), cmp_net(Field::IpDaddr, false, "10.0.0.0/9"), Drop],
+        vec![cmp(EtherSaddr, false, Value::Mac(Mac([2, 0, 0, 0, 0, 1]))), Accept],
+    ];
+    let v6_rules = vec![vec![cmp_net(Ip6Saddr, false, "fd00::/12"), Drop]];
+    vec![
+        inet(),
+        other(Family::Bridge, bridge),
+        other(Family::Ip, v4_rules),
+        other(Family::Ip6, v6_rules),
+    ]
+}
+
+fn elements() -> Vec<(SetId, Element)> {
+    let table = TableId::new(Family::Inet, "t");
+    let element = |key: &[Value], data: &[Value], comment: &str| Element {
+        key: key.to_vec(),
+        data: data.to_vec(),
+        comment: comment.to_owned(),
+    };
+    let v4 = Value::Ipv4([10, 0, 0, 2].into());
+    let v6 = Value::Ipv6("fd00::2".parse().unwrap());
+    let (tcp, port, link) = (Value::Proto(6), Value::Port(8080), Value::Ifname(name("cni0")));
+    let mac = Value::Mac(Mac([2, 0, 0, 0, 0, 1]));
+    let all = vec![
+        ("one4", element(std::slice::from_ref(&v4), &[], "net/c1/eth0")),
+        ("one6", element(std::slice::from_ref(&v6), &[], "")),
+        ("mac", element(std::slice::from_ref(&mac), &[], "")),
+        ("proto", element(&[Value::Proto(17)], &[], "")),
+        ("port", element(std::slice::from_ref(&port), &[], &"x".repeat(127))),
+        ("link", element(std::slice::from_ref(&link), &[], "")),
+        ("long4", element(&[v4.clone(), tcp.clone(), port.clone(), link.clone()], &[], "a")),
+        ("long6", element(&[v6.clone(), Value::Proto(132), port.clone(), link.clone()], &[], "b")),
+        ("genuine", element(&[link, mac], &[], "")),
+        ("to4", element(&[tcp.clone(), Value::Port(80)], &[v4.clone(), port.clone()], "c")),
+        ("to6", element(&[v6.clone(), tcp, Value::Port(80)], &[v6, port.clone()], "d")),
+        ("single", element(&[v4], &[port], "")),
+    ];
+    all.into_iter().map(|(set, element)| (SetId::new(&table, set), element)).collect()
+}
+
+fn make() -> Plan {
+    let tables = tables().into_iter().map(Op::AddTable);
+    let elements = elements().into_iter().map(|(set, element)| Op::AddElement { set, element });
+    Plan { steps: tables.chain(elements).map(|op| Step::fresh(Ns::Host, op)).collect() }
+}
+
+/// The ruleset without handles, which count up differently.
+fn ruleset() -> Json {
+    let mut json: Json = serde_json::from_str(&sh("nft -j list ruleset")).unwrap();
+    for object in json["nftables"].as_array_mut().unwrap() {
+        for content in object.as_object_mut().unwrap().values_mut() {
+            if let Some(content) = content.as_object_mut() {
+                content.remove("handle");
+            }
+        }
+    }
+    json
+}
+
+fn apply(plan: &Plan) {
+    let report = Kernel::open(None).apply(plan);
+    if let Some((step, error)) = report.failed {
+        panic!("{step}: {error} {:?}", error.errno());
+    }
+}
+
+#[test]
+fn bytes_and_text_of_a_ruleset_mean_the_same() {
+    let by_bytes = in_new_host(|| {
+        apply(&make());
+        (sh("nft list ruleset"), ruleset())
+    });
+    let by_text = in_new_host(|| {
+        let mut text: String = tables().iter().map(nft_table).collect();
+        for (set, element) in elements() {
+            text.push_str(&format!("add element {set} {{ {} }}\n", nft_element(&element)));
+        }
+        std::fs::write("/run/rules", text).unwrap();
+        sh("nft -f /run/rules");
+        (sh("nft list ruleset"), ruleset())
+    });
+    assert_eq!(by_bytes.0, by_text.0);
+    assert_eq!(by_bytes.1, by_text.1);
+}
+
+#[test]
+fn what_is_read_back_is_what_was_written() {
+    in_new_host(|| {
+        apply(&make());
+        let mut kernel = Kernel::open(None);
+        for (set, element) in elements() {
+            assert_eq!(
+                kernel.element(&Ns::Host, &set, &element.key).unwrap(),
+                Some(element.clone())
+            );
+            assert_eq!(kernel.elements(&Ns::Host, &set).unwrap(), vec![element]);
+        }
+        let id = TableId::new(Family::Inet, "t");
+        let comment = kernel.table_comment(&Ns::Host, &id).unwrap();
+        assert_eq!(comment.as_deref(), Some("netd schema 1"));
+        let bare = TableId::new(Family::Bridge, "t");
+        assert_eq!(kernel.table_comment(&Ns::Host, &bare).unwrap().as_deref(), Some(""));
+        let none = TableId::new(Family::Inet, "none");
+        assert_eq!(kernel.table_comment(&Ns::Host, &none).unwrap(), None);
+        let policy = kernel.chain_policy(&Ns::Host, &id, "through").unwrap();
+        assert_eq!(policy, Some(Policy::Accept));
+        assert_eq!(kernel.chain_policy(&Ns::Host, &id, "user").unwrap(), None);
+    });
+}
+
+#[test]
+fn every_rule_is_found_again_by_its_expressions() {
+    in_new_host(|| {
+        apply(&make());
+        let mut kernel = Kernel::open(None);
+        for table in tables() {
+            for chain in table.chains {
+                let id = ChainId { table: table.id.clone(), name: chain.name };
+                let there = kernel.raw_rules(&Ns::Host, &id).unwrap();
+                assert_eq!(there.len(), chain.rules.len());
+                for (at, rule) in chain.rules.iter().enumerate() {
+                    let same = |r: &super::RawRule| super::same_rule(&id, rule, &r.expressions);
+                    assert_eq!(there.iter().position(same), Some(at), "{rule:?}");
+                }
+            }
+        }
+    });
+}
+
+/// The expressions of a chain, one a line; the first line, with handles, left out.
+fn expressions(chain: &str) -> Vec<String> {
+    let text = sh(&format!("nft --debug=netlink list chain {chain}"));
+    text.lines().filter(|l| l.starts_with("  [")).map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_in_iptables_chains_are_byte_equal_to_those_of_iptables() {
+    let chain = ChainId { table: TableId::new(Family::Ip, "filter"), name: "DOCKER-USER".into() };
+    for bridge in ["cni0", "br-0123456789ab"] {
+        let rule = |field| {
+            let name = Value::Ifname(name(bridge));
+            Rule(vec![cmp(field, false, name), Stmt::Counter, Stmt::Accept])
+        };
+        let theirs = in_new_host(|| {
+            sh(&format!(
+                "iptables -N DOCKER-USER; iptables -A DOCKER-USER -i {bridge} -j ACCEPT; \
+                 iptables -A DOCKER-USER -o {bridge} -j ACCEPT"
+            ));
+            (sh("iptables -S"), expressions("ip filter DOCKER-USER"))
+        });
+        let ours = in_new_host(|| {
+            sh("iptables -N DOCKER-USER");
+            let op = |field| Op::InsertRule { chain: chain.clone(), rule: rule(field) };
+            let steps = [Field::Oifname, Field::Iifname].map(|f| Step::ensure(Ns::Host, op(f)));
+            let plan = Plan { steps: steps.to_vec() };
+            apply(&plan);
+            apply(&plan); // there already: not twice
+            let made = (sh("iptables -S"), expressions("ip filter DOCKER-USER"));
+            let saved =
+                sh("iptables-save > /run/saved && iptables-restore /run/saved; iptables -S");
+            assert_eq!(saved, made.0);
+            sh("iptables -I DOCKER-USER -i eth9 -j DROP");
+            let remove = |field| Op::DelRuleOf { chain: chain.clone(), rule: rule(field) };
+            let steps = [Field::Iifname, Field::Oifname].map(|f| Step::fresh(Ns::Host, remove(f)));
+            apply(&Plan { steps: steps.to_vec() });
+            assert!(
+                sh("iptables -S").ends_with("-N DOCKER-USER\n-A DOCKER-USER -i eth9 -j DROP\n")
+            );
+            made
+        });
+        assert_eq!(ours, theirs);
+    }
+}
