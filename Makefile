@@ -18,17 +18,17 @@ export CARGO_TARGET_$(HOST)_RUNNER ?= sudo --preserve-env
 endif
 export RUST_LIB_BACKTRACE ?= 0
 
-.PHONY: build test lint install install-plugins setup
+.PHONY: setup build test lint install install-plugins
 
 build:
+	e2e/setup
 	$(CARGO) build --release --target $(TARGET) -p plugins
 	$(CARGO) build --release --target $(TARGET) -p netd -p e2e --bins
 
-test: setup build
+test: build
 	$(CARGO) test --workspace --no-fail-fast
 
-lint:
-	e2e/setup --lint
+lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
@@ -50,4 +50,4 @@ install-plugins:
 	done
 
 setup:
-	e2e/setup
+	e2e/setup --lint
