@@ -184,8 +184,6 @@ impl Sim {
     /// One receive handler a link: a bridge's or a macvlan's (`netdev_rx_handler_register()`,
     /// `net/core/dev.c`); and no bridge is a port of one (`br_add_if()`, `net/bridge/br_if.c`).
     fn check_can_be_port(&self, at: &LinkRef, kind: &LinkKind) -> Result<(), Fault> {
-        let is_on_it =
-            |link: &Link| matches!(&link.kind, LinkKind::MacVlan { parent, .. } if parent == at);
         if matches!(kind, LinkKind::Bridge { .. } | LinkKind::Loopback) {
             Err(Fault::Invalid("it cannot be a port of a bridge"))
         } else if self.state.macvlans_on(at).next().is_some() {

@@ -3,7 +3,7 @@
 use crate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
 use crate::{
     Addr, BridgePort, Desired, Fdb, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode, Neigh, Ns,
-    Route, RouteScope, SysctlKey,
+    Route, RouteScope, State, SysctlKey,
 };
 
 /// ```text
