@@ -23,6 +23,9 @@ const LOCK: &str = "lock";
 /// a file like any other whose name is not an address.
 const DRAFT: &str = ".netd-draft";
 
+/// Mode of a reservation.
+const RESERVATION: Mode = Mode::from_raw_mode(0o600);
+
 /// A network's directory, locked until dropped.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -195,11 +198,10 @@ impl Directory {
     pub(super) fn place(&self, address: IpAddr, content: &[u8]) -> Result<bool, Error> {
         let name = address.to_string();
         let failed = |errno| Error::io("create reservation", &self.path.join(&name), errno);
-        let placed = match self.unnamed() {
-            Ok(file) => write_all(&file, content).and_then(|()| self.link(&file, &name)),
-            // EISDIR: a kernel or file system that does not know the flag.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => self.draft(&name, content),
-            Err(errno) => Err(errno),
+        // Not every file system has unnamed files, and giving them a name takes /proc.
+        let placed = match self.unnamed(&name, content) {
+            placed @ (Ok(()) | Err(Errno::EXIST)) => placed,
+            Err(_) => self.draft(&name, content),
         };
         match placed {
             Ok(()) => Ok(true),
@@ -220,22 +222,21 @@ impl Directory {
         }
     }
 
-    /// A file without a name: gone, should we be killed before it has one.
-    fn unnamed(&self) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o600))
-    }
-
-    fn link(&self, file: &OwnedFd, name: &str) -> Result<(), Errno> {
+    /// By a file without a name: gone, should we be killed before it has one.
+    fn unnamed(&self, name: &str, content: &[u8]) -> Result<(), Errno> {
+        let file = self.open_at(".", OFlags::TMPFILE | OFlags::WRONLY, RESERVATION)?;
+        write_all(&file, content)?;
         // Linking the descriptor itself (AT_EMPTY_PATH) needs CAP_DAC_READ_SEARCH.
         let source = format!("/proc/self/fd/{}", file.as_raw_fd());
         rustix::fs::linkat(rustix::fs::CWD, source, &self.dir, name, AtFlags::SYMLINK_FOLLOW)
     }
 
+    /// By a file with another name. Should we be killed, the next operation sees that the
+    /// directory has changed, reads all of it, and removes that file.
     fn draft(&self, name: &str, content: &[u8]) -> Result<(), Errno> {
         let _ = rustix::fs::unlinkat(&self.dir, DRAFT, AtFlags::empty());
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.dir, DRAFT, flags, Mode::from_raw_mode(0o600))?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+        let file = self.open_at(DRAFT, flags, RESERVATION)?;
         let linked = write_all(&file, content)
             .and_then(|()| rustix::fs::linkat(&self.dir, DRAFT, &self.dir, name, AtFlags::empty()));
         rustix::fs::unlinkat(&self.dir, DRAFT, AtFlags::empty()).and(linked)

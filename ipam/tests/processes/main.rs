@@ -25,6 +25,10 @@ const TESTS: &[(&str, fn())] = &[
     ("churn::processes_at_the_same_time_never_share_an_address", churn::many_at_once),
     ("churn::killed_processes_leave_nothing_that_gc_does_not_find", churn::killed_at_random),
     ("syscalls::killed_at_any_system_call_del_or_gc_leaves_nothing", syscalls::killed_anywhere),
+    (
+        "syscalls::without_unnamed_files_it_works_and_leaves_no_draft",
+        syscalls::without_unnamed_files,
+    ),
     ("syscalls::a_failing_system_call_leaves_nothing_behind", syscalls::failing_anywhere),
     ("syscalls::their_number_does_not_grow_with_reservations", syscalls::constant_number),
 ];

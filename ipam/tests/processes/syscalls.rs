@@ -33,6 +33,33 @@ pub(crate) fn killed_anywhere() {
     }
 }
 
+/// A file system without unnamed files, or a mount namespace without /proc.
+pub(crate) fn without_unnamed_files() {
+    for (name, error) in [("openat", "EOPNOTSUPP"), ("openat", "EISDIR"), ("linkat", "ENOENT")] {
+        let clean = prepare("add");
+        let calls = worker(clean.path(), "add", None).1;
+        let mark = if name == "openat" { "O_TMPFILE" } else { "/proc/self/fd" };
+        let place = calls.iter().position(|line| line.contains(mark)).unwrap();
+        let nth = calls.iter().take(place + 1).filter(|line| line.starts_with(name)).count();
+        let inject = format!("inject={name}:error={error}:when={nth}");
+        let data = prepare("add");
+        assert!(worker(data.path(), "add", Some(&inject)).0.status.success(), "{inject}");
+        assert_sound(data.path(), &inject);
+        assert_eq!(store(data.path()).holds(&owner("new")).unwrap().len(), 2, "{inject}");
+        for (point, times) in [("write", 2), ("linkat", 2), ("unlinkat", 2), ("pwrite64", 4)] {
+            for count in 1..=times {
+                let kill = format!("{inject},inject={point}:signal=KILL:when={count}");
+                let data = prepare("add");
+                let status = worker(data.path(), "add", Some(&kill)).0.status;
+                assert_eq!(status.signal(), Some(9), "{kill}");
+                recover_by_del(data.path(), &kill);
+                assert_sound(data.path(), &kill);
+                assert_eq!(names(data.path()), names(prepare("none").path()), "{kill}");
+            }
+        }
+    }
+}
+
 pub(crate) fn failing_anywhere() {
     for operation in ["add", "del", "gc"] {
         for (error, point) in ["EIO", "ENOSPC", "EACCES", "ENOMEM"]
@@ -136,7 +163,7 @@ fn worker(data: &Path, operation: &str, inject: Option<&str>) -> (Output, Vec<St
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut strace = Command::new("strace");
     strace.args(["-s", "4096", "-o"]).arg(trace.path());
-    strace.args(inject.iter().flat_map(|inject| ["-e", inject]));
+    strace.args(inject.iter().flat_map(|inject| inject.split(',')).flat_map(|one| ["-e", one]));
     strace.arg(std::env::current_exe().unwrap()).args(["worker", operation]).arg(data);
     let name = if operation == "gc" { BEFORE.join("+") } else { "new".to_owned() };
     let output = strace.arg(name).args(SUBNETS).output().unwrap_or_else(|error| {
