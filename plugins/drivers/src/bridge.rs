@@ -301,6 +301,19 @@ fn no_router_advertisements(link: &LinkName) -> Op {
     }
 }
 
+/// Name of the port behind a VLAN gateway link: the same for all attachments of the bridge.
+///
+/// # Errors
+/// Never in practice: the name is always valid.
+pub fn vlan_port(gateway: &LinkName) -> Result<LinkName, netstate::NameError> {
+    let owner = Owner {
+        network: String::new(),
+        container_id: "vlan gateway".to_owned(),
+        ifname: gateway.to_string(),
+    };
+    owner.host_link()
+}
+
 /// The first address after the network's own: the gateway where IPAM names none.
 #[must_use]
 pub fn default_gateway(net: IpNetwork) -> IpAddr {

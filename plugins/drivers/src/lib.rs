@@ -10,6 +10,7 @@
 //! chains, so the price of an attachment and of a packet does not grow with their number.
 
 pub mod bridge;
+pub mod conditions;
 pub mod container;
 pub mod firewall;
 pub mod macvlan;

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
 use netstate::nft::{Chain, ChainId, Element, Field, Rule, SetId, Stmt, Value};
 use netstate::{Desired, LinkName, Ns, Op, Plan, Step};
 use sha2::{Digest, Sha256};
 
 use crate::Owner;
+use crate::conditions::{self, Condition};
 use crate::ruleset::{self, Ip, Purpose};
 
 /// Transport protocols that can be mapped, by number (IANA protocol numbers).
@@ -68,32 +68,6 @@ pub enum Snat {
     Needed,
     /// Always (key `masqAll`).
     All,
-}
-
-/// A condition on the packets a mapping applies to; all conditions of a class must hold.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Source network.
-    Source {
-        /// Must not be in it.
-        not: bool,
-        /// The network.
-        net: IpNetwork,
-    },
-    /// Destination network.
-    Destination {
-        /// Must not be in it.
-        not: bool,
-        /// The network.
-        net: IpNetwork,
-    },
-    /// Input interface.
-    Input {
-        /// Must be another.
-        not: bool,
-        /// Its name.
-        link: LinkName,
-    },
 }
 
 /// A set of conditions that mappings share. Mappings with equal conditions share maps, so the
@@ -199,7 +173,8 @@ impl Class {
         }
         let mut sorted = self.conditions.clone();
         sorted.sort();
-        let hash = Sha256::digest(format!("{:?} {sorted:?}", self.ip).as_bytes());
+        let hash =
+            Sha256::digest(format!("{:?} {}", self.ip, conditions::text(&sorted)).as_bytes());
         let mut name = String::from("_");
         for byte in hash.iter().take(6) {
             name.push_str(&format!("{byte:02x}"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netstate::Ns;
-use netstate::nft::{ChainId, Element, SetId, Table, TableId, Value};
+use netstate::nft::{ChainId, Element, SetId, Table, TableId, Value, Rule};
 use rustix::io::Errno;
 
 use super::Kernel;
@@ -78,6 +78,15 @@ impl Kernel {
     ) -> Result<Option<Policy>, Error> {
         let id = ChainId { table: table.clone(), name: chain.to_owned() };
         Ok(self.chain(ns, &id)?.and_then(|chain| chain.policy))
+    }
+
+    /// Whether a chain has a rule; false without the chain.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn has_rule(&mut self, ns: &Ns, chain: &ChainId, rule: &Rule) -> Result<bool, Error> {
+        let rules = self.raw_rules(ns, chain)?;
+        Ok(rules.iter().any(|there| nft::same_rule(chain, rule, &there.expressions)))
     }
 
     /// The generation of the namespace's ruleset: it changes with every transaction of anybody.

@@ -1,0 +1,97 @@
+//! Why an attachment could not be made, checked or taken away.
+
+use std::path::PathBuf;
+
+use drivers::Owner;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A record could not be read or written.
+    #[error("{action} {path:?}")]
+    File {
+        /// "read", "write" ...
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A record is not one.
+    #[error("read the attachment record {path:?}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The attachment is there already.
+    #[error(
+        "container {:?} already has interface {:?} in network {:?}: run DEL before another ADD",
+        owner.container_id, owner.ifname, owner.network
+    )]
+    Attached {
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// The kernel refused a step; what had been done before was taken back, except for `left`.
+    #[error("could not run `{step}`{}", left_behind(left))]
+    Refused {
+        /// The command that failed.
+        step: String,
+        /// Commands that could not be taken back, each with the reason.
+        left: Vec<String>,
+        /// Why.
+        #[source]
+        source: kernel::Error,
+    },
+    /// Some of what had to go is still there.
+    #[error("could not take away: {}", left.join("; "))]
+    Left {
+        /// Commands that failed, each with the reason.
+        left: Vec<String>,
+    },
+    /// The kernel could not be asked.
+    #[error(transparent)]
+    Kernel(#[from] kernel::Error),
+    /// A table was made by a newer version.
+    #[error(
+        "nf_tables table {table} has schema {found}, newer than {known}: upgrade this program, or \
+         delete the table when no container of the newer one is left"
+    )]
+    NewerTable {
+        /// The table.
+        table: String,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A table of our name is not ours.
+    #[error("nf_tables table {table} was not made by netd (comment {comment:?}): rename it")]
+    ForeignTable {
+        /// The table.
+        table: String,
+        /// Its comment.
+        comment: String,
+    },
+    /// iptables-legacy drops forwarded packets, and only iptables-legacy can change that.
+    #[error(
+        "FORWARD of {program} has policy DROP: run `{program} -P FORWARD ACCEPT`, or switch to \
+         iptables-nft (`update-alternatives --set iptables /usr/sbin/iptables-nft`) and flush the \
+         legacy tables"
+    )]
+    Legacy {
+        /// `iptables-legacy` or `ip6tables-legacy`.
+        program: &'static str,
+    },
+    /// A name that the kernel would refuse.
+    #[error(transparent)]
+    Name(#[from] netstate::NameError),
+}
+
+fn left_behind(left: &[String]) -> String {
+    if left.is_empty() { String::new() } else { format!(" (left behind: {})", left.join("; ")) }
+}

@@ -1,0 +1,169 @@
+//! Keeps the constant nf_tables tables there.
+//!
+//! A table that is not there (the first ADD after a boot, or after `nft flush ruleset`) is made in
+//! one transaction with the elements of every live record; one of an older schema is replaced in
+//! one transaction with its elements kept; a newer one, or one that is not ours, is refused.
+
+use std::collections::BTreeSet;
+
+use drivers::conditions;
+use drivers::ports::Class;
+use drivers::ruleset::{self, Ip};
+use kernel::Kernel;
+use netstate::nft::{Element, SetId, Table, TableId};
+use netstate::{Ns, Op, Plan, Step};
+
+use crate::record::{Record, Store};
+use crate::{Error, record};
+
+/// How often another program may be quicker.
+const ATTEMPTS: usize = 16;
+
+/// `table inet netd`.
+///
+/// # Errors
+/// Never in practice: every name in it is valid.
+pub fn inet() -> Result<Table, Error> {
+    Ok(ruleset::inet_table()?)
+}
+
+/// `table bridge netd`.
+#[must_use]
+pub fn bridge() -> Table {
+    ruleset::bridge_table()
+}
+
+/// Makes sure that the table is there, of this schema.
+///
+/// # Errors
+/// [`Error::NewerTable`], [`Error::ForeignTable`], or what the kernel says. Nothing is left half
+/// made: each change is one transaction.
+pub fn ensure(kernel: &mut Kernel, store: &Store, table: &Table) -> Result<(), Error> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let generation = kernel.generation(&Ns::Host)?;
+        let steps = match kernel.table_comment(&Ns::Host, &table.id)? {
+            None => made_new(store, table)?,
+            Some(comment) => match ruleset::schema_of(&comment) {
+                Some(ruleset::SCHEMA) => return Ok(()),
+                Some(old) if old < ruleset::SCHEMA => replaced(kernel, store, table)?,
+                Some(found) => return Err(newer(&table.id, found)),
+                None => return Err(foreign(&table.id, comment)),
+            },
+        };
+        let report = kernel.apply_at(&Plan { steps }, generation);
+        match report.failed {
+            None => return Ok(()),
+            Some((_, e))
+                if matches!(e.kind(), kernel::Kind::Interrupted | kernel::Kind::Exists) =>
+            {
+                last = Some(e);
+            }
+            Some((_, e)) => return Err(e.into()),
+        }
+    }
+    match last {
+        Some(e) => Err(e.into()),
+        None => Ok(()),
+    }
+}
+
+/// The table with the elements and classes of all live records.
+fn made_new(store: &Store, table: &Table) -> Result<Vec<Step>, Error> {
+    let live = record::live(store)?;
+    let mut steps = vec![host(Op::AddTable(table.clone()))];
+    steps.extend(classes(&live, &table.id));
+    steps.extend(elements(live.iter().flat_map(of_record), &table.id));
+    Ok(steps)
+}
+
+/// The table in place of an older one, with what was in the older one's sets.
+fn replaced(kernel: &mut Kernel, store: &Store, table: &Table) -> Result<Vec<Step>, Error> {
+    let live = record::live(store)?;
+    let mut kept: BTreeSet<(SetId, Element)> = live.iter().flat_map(of_record).cloned().collect();
+    for set in &table.sets {
+        let id = SetId::new(&table.id, &set.name);
+        match kernel.elements(&Ns::Host, &id) {
+            Ok(elements) => {
+                for element in elements.into_iter().filter(|e| fits(e, set)) {
+                    let there = |(i, e): &(SetId, Element)| *i == id && e.key == element.key;
+                    if !kept.iter().any(there) {
+                        kept.insert((id.clone(), element));
+                    }
+                }
+            }
+            Err(e) if e.kind() == kernel::Kind::NotFound => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let mut steps = vec![host(Op::DelTable(table.id.clone())), host(Op::AddTable(table.clone()))];
+    steps.extend(classes(&live, &table.id));
+    steps.extend(elements(kept.iter(), &table.id));
+    Ok(steps)
+}
+
+/// Whether an element of an older schema's set is one of this schema's set of the same name.
+fn fits(element: &Element, set: &netstate::nft::Set) -> bool {
+    let types = |values: &[netstate::nft::Value]| {
+        values.iter().map(netstate::nft::Value::data_type).collect::<Vec<_>>()
+    };
+    types(&element.key) == set.key && types(&element.data) == set.data
+}
+
+fn of_record(record: &Record) -> impl Iterator<Item = &(SetId, Element)> {
+    record.elements.iter().chain(&record.shared)
+}
+
+/// Elements of one table, once for each key.
+pub(crate) fn elements<'a>(
+    all: impl Iterator<Item = &'a (SetId, Element)>,
+    table: &TableId,
+) -> Vec<Step> {
+    let mut seen = BTreeSet::new();
+    let mut steps = Vec::new();
+    for (set, element) in all.filter(|(set, _)| set.table == *table) {
+        if seen.insert((set.clone(), element.key.clone())) {
+            steps.push(host(Op::AddElement { set: set.clone(), element: element.clone() }));
+        }
+    }
+    steps
+}
+
+/// The classes of conditions that live records need.
+pub(crate) fn classes(live: &[Record], table: &TableId) -> Vec<Step> {
+    let mut seen = BTreeSet::new();
+    let mut steps = Vec::new();
+    if *table != ruleset::inet_id() {
+        return steps;
+    }
+    for record in live {
+        for class in classes_of(record) {
+            if seen.insert(class.name()) {
+                steps.extend(class.create().steps);
+            }
+        }
+    }
+    steps
+}
+
+/// The classes of conditions that a record needs.
+pub(crate) fn classes_of(record: &Record) -> Vec<Class> {
+    let class = |(ip, key): (Ip, &str)| {
+        let text = record.notes.get(key)?;
+        let conditions = conditions::parse(ip, text).ok()?;
+        Some(Class { ip, conditions })
+    };
+    [(Ip::V4, "conditionsV4"), (Ip::V6, "conditionsV6")].into_iter().filter_map(class).collect()
+}
+
+fn host(op: Op) -> Step {
+    Step::fresh(Ns::Host, op)
+}
+
+fn newer(table: &TableId, found: u32) -> Error {
+    Error::NewerTable { table: table.to_string(), found, known: ruleset::SCHEMA }
+}
+
+fn foreign(table: &TableId, comment: String) -> Error {
+    Error::ForeignTable { table: table.to_string(), comment }
+}

@@ -1,0 +1,306 @@
+//! Published ports: packets to a port of the host go to a port of the container.
+
+mod claim;
+mod conf;
+mod listener;
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use attach::wiring::{self, Wiring};
+use attach::{Record, Store, tables};
+use cni::skel::{Info, NetnsRule, Plugin};
+use cni::{AddResult, Error, Request, Version};
+use drivers::Owner;
+use drivers::ports::{self, Mapping, Snat, Transport};
+use drivers::ruleset::Ip;
+use kernel::Kernel;
+use netstate::nft::Value;
+use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step, SysctlKey};
+
+use crate::attachment::{self, attach_error, kernel_error};
+use crate::removal;
+use conf::{Conf, Conflict, HostIp, Published};
+
+/// The plugin's name, and that of its records.
+const NAME: &str = "portmap";
+
+/// The plugin.
+pub(crate) struct PortMap;
+
+impl Plugin for PortMap {
+    fn info(&self) -> Info {
+        Info {
+            name: NAME,
+            build: env!("CARGO_PKG_VERSION"),
+            versions: Version::ALL,
+            netns: NetnsRule::Container,
+        }
+    }
+
+    fn add(&self, request: &Request) -> Result<AddResult, Error> {
+        let conf = Conf::of(request)?;
+        let prev = request
+            .prev_result
+            .clone()
+            .ok_or_else(|| Error::config("must be called as chained plugin: no prevResult"))?;
+        if conf.mappings.is_empty() {
+            return Ok(prev);
+        }
+        let owner = attachment::owner(request);
+        let (_, namespace) = attachment::netns(request)?;
+        let store = attachment::store()?;
+        attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
+            removal::forget(&store, stale)
+        })?;
+        let mut kernel = attachment::kernel(None);
+        let flows = Flows::of(&conf, request, &prev, &mut kernel)?;
+        if flows.mappings.is_empty() {
+            return Ok(prev);
+        }
+        listener::check(&flows.mappings, conf.conflict == Conflict::Error)?;
+        let table = tables::inet().map_err(|e| attach_error(&e))?;
+        tables::ensure(&mut kernel, &store, &table).map_err(|e| attach_error(&e))?;
+        let own = flows.desired(&owner, &conf);
+        let mut record = store.record(&owner, NAME).with_elements(&own);
+        record.netns = Some(namespace);
+        record.notes = conditions_note(&conf);
+        store.claim(&record).map_err(|e| attach_error(&e))?;
+        let add = Add { conf: &conf, flows: &flows, own: &own, owner: &owner };
+        add.wire(&mut kernel, request, &prev, &store, &record)?;
+        Ok(prev)
+    }
+
+    fn del(&self, request: &Request) -> Result<(), Error> {
+        let store = attachment::store()?;
+        let owner = attachment::owner(request);
+        let record = store.get(&owner, NAME).ok().flatten();
+        removal::undo(request, NAME, Vec::new())?;
+        let udp = record.map(|r| udp_ports(&r)).unwrap_or_default();
+        flush_conntrack(&udp);
+        Ok(())
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Error> {
+        let conf = Conf::of(request)?;
+        let prev = request.prev_result.clone().unwrap_or_default();
+        if conf.mappings.is_empty() {
+            return Ok(());
+        }
+        let mut kernel = attachment::kernel(None);
+        let flows = Flows::of(&conf, request, &prev, &mut kernel)?;
+        let own = flows.desired(&attachment::owner(request), &conf);
+        let names = attachment::ns_names(request);
+        let missing = wiring::missing(&mut kernel, &own, &names).map_err(|e| attach_error(&e))?;
+        attachment::nothing_missing(&missing)
+    }
+
+    fn gc(&self, request: &Request) -> Result<(), Error> {
+        removal::collect(request, NAME)
+    }
+
+    fn status(&self, request: &Request) -> Result<(), Error> {
+        Conf::of(request)?;
+        attachment::needs_nf_tables("published ports")
+    }
+}
+
+/// The mappings with the container's addresses, and the links that lead to them.
+struct Flows {
+    mappings: Vec<Mapping>,
+    gateways: Vec<(Ip, LinkName)>,
+}
+
+impl Flows {
+    fn of(
+        conf: &Conf,
+        request: &Request,
+        prev: &AddResult,
+        kernel: &mut Kernel,
+    ) -> Result<Self, Error> {
+        let mut flows = Self { mappings: Vec::new(), gateways: Vec::new() };
+        for ip in Ip::BOTH {
+            let Some(container_ip) = attachment::container_ip(request, prev, ip) else { continue };
+            let before = flows.mappings.len();
+            flows.mappings.extend(conf.mappings.iter().filter_map(|m| m.at(ip, container_ip)));
+            if flows.mappings.len() == before {
+                continue;
+            }
+            let link = kernel.route_get(&Ns::Host, container_ip).map_err(|e| kernel_error(&e))?;
+            let link = link.ok_or_else(|| {
+                Error::internal(format!(
+                    "no route from this host to the container at {container_ip}"
+                ))
+            })?;
+            flows.gateways.push((ip, link));
+        }
+        for mapping in conf.mappings.iter().filter(|m| !flows.serves(m)) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "portmap: host port {} is for a family in which container {} has no address",
+                mapping.host_port,
+                request.container_id
+            );
+        }
+        Ok(flows)
+    }
+
+    fn serves(&self, published: &Published) -> bool {
+        self.mappings
+            .iter()
+            .any(|m| m.host_port == published.host_port && m.transport == published.transport)
+    }
+
+    fn desired(&self, owner: &Owner, conf: &Conf) -> Desired {
+        let mut all = Desired::default();
+        for (ip, gateway) in &self.gateways {
+            let of_family: Vec<Mapping> =
+                self.mappings.iter().filter(|m| Ip::of(m.container_ip) == *ip).cloned().collect();
+            let part = ports::desired(owner, &of_family, gateway, conf.snat, &conf.classes);
+            for (set, elements) in part.0.ns(&Ns::Host).into_iter().flat_map(|h| &h.elements) {
+                for element in elements {
+                    all.0.ns_mut(Ns::Host).add_element(set.clone(), element.clone());
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Published {
+    /// The mapping to an address of the container, where it is for that family.
+    fn at(&self, ip: Ip, container_ip: IpAddr) -> Option<Mapping> {
+        let host_ip = match self.host {
+            HostIp::Any => None,
+            HostIp::AnyOf(family) => (family == ip).then_some(None)?,
+            HostIp::One(one) => (Ip::of(one) == ip).then_some(Some(one))?,
+        };
+        Some(Mapping {
+            transport: self.transport,
+            host_ip,
+            host_port: self.host_port,
+            container_ip,
+            container_port: self.container_port,
+        })
+    }
+}
+
+/// An ADD whose record is written.
+struct Add<'a> {
+    conf: &'a Conf,
+    flows: &'a Flows,
+    own: &'a Desired,
+    owner: &'a Owner,
+}
+
+impl Add<'_> {
+    fn wire(
+        &self,
+        kernel: &mut Kernel,
+        request: &Request,
+        prev: &AddResult,
+        store: &Store,
+        record: &Record,
+    ) -> Result<(), Error> {
+        let mut wiring = Wiring::new(kernel, attachment::ns_names(request));
+        let wired =
+            claim::commit(&mut wiring, self.own, &self.flows.mappings, self.conf, self.owner)
+                .and_then(|()| self.links(&mut wiring, prev));
+        wired.map_err(|error| {
+            let error = removal::after_failure(&mut wiring, error);
+            removal::forget_record(store, record, error)
+        })?;
+        let udp = self.flows.mappings.iter().filter(|m| m.transport == Transport::Udp);
+        let udp: Vec<_> = udp.map(|m| (Ip::of(m.container_ip), m.host_ip, m.host_port)).collect();
+        flush_conntrack(&udp);
+        Ok(())
+    }
+
+    /// What the links on the way must allow: addresses of the loopback network as a source
+    /// (`route_localnet`, kernel Documentation/networking/ip-sysctl.rst), and, on a bridge with
+    /// br_netfilter, a frame to go back out of the port it came from.
+    fn links(&self, wiring: &mut Wiring<'_>, prev: &AddResult) -> Result<(), Error> {
+        if self.conf.snat == Snat::Off {
+            return Ok(());
+        }
+        let mut steps = Vec::new();
+        for (ip, gateway) in &self.flows.gateways {
+            if *ip == Ip::V4 {
+                let key = SysctlKey::conf("ipv4", gateway, "route_localnet");
+                let op = Op::SetSysctl { key, value: "1".to_owned(), optional: false };
+                steps.push(Step::ensure(Ns::Host, op));
+            }
+        }
+        for name in prev.interfaces.iter().filter(|i| i.sandbox.is_empty()).map(|i| &i.name) {
+            let Ok(name) = LinkName::new(name.clone()) else { continue };
+            let link =
+                wiring.kernel().link_by_name(&Ns::Host, &name).map_err(|e| kernel_error(&e))?;
+            let Some(link) = link.map(|state| state.link) else { continue };
+            let is_port = self.flows.gateways.iter().any(|(_, g)| link.master.as_ref() == Some(g));
+            let hairpin = link.port.as_ref().and_then(|p| p.hairpin) == Some(true);
+            if is_port && !hairpin {
+                let op = Op::SetLink { name, changes: vec![LinkChange::Hairpin(true)] };
+                steps.push(Step::ensure(Ns::Host, op));
+            }
+        }
+        wiring.run(&Plan { steps }).map_err(|e| attach_error(&e))
+    }
+}
+
+/// A client that keeps sending would stay with the translation of the container before
+/// (plugins#123, plugins#1190). That the entry expires by itself is why a failure is not one.
+fn flush_conntrack(udp: &[(Ip, Option<IpAddr>, u16)]) {
+    for (ip, host_ip, port) in udp {
+        if let Err(e) = kernel::conntrack::flush_udp(*ip == Ip::V4, *host_ip, *port) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "portmap: flush conntrack entries of UDP port {port}: {}",
+                cni::ErrorChain(&e)
+            );
+        }
+    }
+}
+
+/// The UDP host ports in a record's translations.
+fn udp_ports(record: &Record) -> Vec<(Ip, Option<IpAddr>, u16)> {
+    let udp = Value::Proto(Transport::Udp.number());
+    let of = |(set, element): &(netstate::nft::SetId, netstate::nft::Element)| {
+        let ip = if set.name.starts_with("dnat_host4") || set.name.starts_with("dnat_any4") {
+            Ip::V4
+        } else if set.name.starts_with("dnat_host6") || set.name.starts_with("dnat_any6") {
+            Ip::V6
+        } else {
+            return None;
+        };
+        if !element.key.contains(&udp) {
+            return None;
+        }
+        let host_ip = element.key.iter().find_map(|v| match v {
+            Value::Ipv4(ip) => Some(IpAddr::V4(*ip)),
+            Value::Ipv6(ip) => Some(IpAddr::V6(*ip)),
+            Value::Mac(_) | Value::Proto(_) | Value::Port(_) | Value::Ifname(_) => None,
+        });
+        let port = element
+            .key
+            .iter()
+            .find_map(|v| if let Value::Port(port) = v { Some(*port) } else { None })?;
+        Some((ip, host_ip, port))
+    };
+    record.elements.iter().filter_map(of).collect()
+}
+
+/// The conditions, for whoever restores the classes.
+fn conditions_note(conf: &Conf) -> std::collections::BTreeMap<String, String> {
+    let mut notes = std::collections::BTreeMap::new();
+    for class in conf.classes.iter().filter(|c| !c.conditions.is_empty()) {
+        let key = match class.ip {
+            Ip::V4 => "conditionsV4",
+            Ip::V6 => "conditionsV6",
+        };
+        notes.insert(key.to_owned(), drivers::conditions::text(&class.conditions));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;
