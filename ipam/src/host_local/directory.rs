@@ -23,6 +23,9 @@ const LOCK: &str = "lock";
 /// a file like any other whose name is not an address.
 const DRAFT: &str = ".netd-draft";
 
+/// How often the directory may vanish between two steps (or be a link to nowhere) before that is
+/// an error.
+const ATTEMPTS: u32 = 100;
 /// Mode of a reservation.
 const RESERVATION: Mode = Mode::from_raw_mode(0o600);
 
@@ -60,17 +63,18 @@ pub(super) enum Entry {
 impl Directory {
     /// Opens and locks the directory, which is made if there is none.
     pub(super) fn open_or_create(path: &Path, timeout: Duration) -> Result<Self, Error> {
-        loop {
+        for _ in 0..ATTEMPTS {
             match Self::open(path, timeout)? {
                 Some(dir) => return Ok(dir),
                 None => make(path)?,
             }
         }
+        Err(Error::io("create directory", path, Errno::NOENT))
     }
 
     /// Opens and locks the directory; `None` if there is none.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Option<Self>, Error> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = match rustix::fs::open(path, flags, Mode::empty()) {
                 Ok(dir) => dir,
@@ -97,6 +101,7 @@ impl Directory {
                 return Ok(Some(Self { path: path.to_owned(), dir, found, _lock: lock }));
             }
         }
+        Err(Error::io("lock directory", path, Errno::NOENT))
     }
 
     /// The path of the directory, for errors.

@@ -132,6 +132,20 @@ fn what_is_not_a_directory_is_named_in_the_error() {
 }
 
 #[test]
+fn links_to_nowhere_are_errors() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = HostLocal::open(data.path(), "net").unwrap();
+    std::os::unix::fs::symlink("/nonexistent/net", data.path().join("net")).unwrap();
+    let error = store.allocate(&sets(&["10.1.2.0/24"]), &owner("one"), &[]).unwrap_err();
+    assert!(matches!(error, Error::Io { action: "create directory", .. }));
+    let net = Fixture::new();
+    fs::create_dir(net.path("")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/lock", net.path("lock")).unwrap();
+    let error = HostLocal::open(net.data.path(), "net").unwrap().holds(&owner("one")).unwrap_err();
+    assert!(matches!(error, Error::Io { action: "lock directory", .. }));
+}
+
+#[test]
 fn directories_are_made_with_their_parents() {
     let data = tempfile::tempdir().unwrap();
     let deep = data.path().join("a/b/c");
