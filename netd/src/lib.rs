@@ -1,1 +1,7 @@
 //! The agent and its command line.
+//!
+//! [`cli`] reads arguments, prints, and decides exit statuses; what is decided about networks is
+//! in the other modules, which never print.
+
+pub mod cli;
+pub mod stale;

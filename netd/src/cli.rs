@@ -1,0 +1,36 @@
+//! The command line: one module per subcommand, each with its `Args` and a `run`.
+//!
+//! Exit statuses: 0; 1 where something failed or is not as it should be; 2 for arguments that make
+//! no sense; 64 for configuration that cannot be read or is not there. Results go to stdout, all
+//! else to stderr.
+
+mod cni;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Container networking for Linux.
+#[derive(Debug, Parser)]
+#[command(name = "netd", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run CNI networks, with cnitool's habits
+    Cni(cni::Args),
+}
+
+/// Does what the program's arguments say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
+        Command::Cni(args) => cni::run(&args),
+    });
+    done.unwrap_or_else(|error| failure::report(&error))
+}

@@ -1,0 +1,80 @@
+//! How a failure is told, and the exit status it leads to.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use cni::{Code, ErrorChain};
+
+use super::output;
+
+/// Status for configuration that cannot be read or is not there (`EX_USAGE`, sysexits.h).
+pub(super) const BAD_CONFIG: u8 = 64;
+
+/// Configuration, or the environment in its place, that cannot be read or is not there.
+#[derive(Debug)]
+pub(super) struct BadConfig(pub(super) cni::Error);
+
+impl fmt::Display for BadConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for BadConfig {}
+
+/// Prints an error and gives the exit status.
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(usage) = error.downcast_ref::<clap::Error>() {
+        return of_usage(usage);
+    }
+    if let Some(BadConfig(error)) = error.downcast_ref() {
+        tell(error);
+        return ExitCode::from(BAD_CONFIG);
+    }
+    match error.downcast_ref::<cni::Error>() {
+        Some(error) => tell(error),
+        None => output::note(&format!("error: {}", ErrorChain(error.as_ref()))),
+    }
+    ExitCode::FAILURE
+}
+
+/// Prints a CNI error: its message, which names the plugin of the chain, its code, its details.
+pub(super) fn tell(error: &cni::Error) {
+    let code = error.code.number();
+    let mut text = format!("error: {}\n  code: {code}{}", error.msg, meaning(error.code));
+    if !error.details.is_empty() {
+        text.push_str("\n  details: ");
+        text.push_str(&error.details);
+    }
+    output::note(&text);
+}
+
+/// `--help` and `--version` are "errors" of clap, too.
+fn of_usage(usage: &clap::Error) -> ExitCode {
+    if usage.use_stderr() {
+        output::note(usage.render().to_string().trim_end());
+        return ExitCode::from(2);
+    }
+    match output::print(&usage.render().to_string()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The codes of the specification's section "Error" in words.
+fn meaning(code: Code) -> &'static str {
+    match code {
+        Code::IncompatibleVersion => " (incompatible CNI version)",
+        Code::UnsupportedField => " (unsupported field)",
+        Code::UnknownContainer => " (unknown container)",
+        Code::InvalidEnvironment => " (invalid environment)",
+        Code::Io => " (I/O failure)",
+        Code::Decoding => " (not decodable)",
+        Code::InvalidConfig => " (invalid configuration)",
+        Code::InvalidNetns => " (invalid network namespace)",
+        Code::TryAgainLater => " (try again later)",
+        Code::NotAvailable => " (plugin not available)",
+        Code::LimitedConnectivity => " (plugin not available, limited connectivity)",
+        Code::Internal | Code::Other(_) => "",
+    }
+}
