@@ -27,7 +27,7 @@ pub(super) fn bind(socket: &OwnedFd, link: &LinkName) -> Result<Option<Mac>, Err
         sll_halen: 0,
         sll_addr: [0; 8],
     };
-    let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    let size = libc::socklen_t::try_from(size_of_val(&address)).map_err(|_| Errno::INVAL)?;
     #[expect(unsafe_code, reason = "no safe binding of packet addresses")]
     // SAFETY: the pointer and length are those of a live sockaddr_ll, which the kernel only reads.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) };
