@@ -1,0 +1,251 @@
+use netstate::{Datapath, Link, LinkChange, LinkKind, Mac, MacVlanMode, Mode, Ns, Op, Scope};
+
+use super::{addr, applied, at, attach, bridge, changed, failure, name, plan, up, veth};
+use crate::testing::{in_new_host, new_container, sh, sh_in};
+use crate::{Kernel, Kind};
+
+#[test]
+fn a_bridge_attachment_stands_as_its_commands_say() {
+    in_new_host(|| {
+        let container = new_container();
+        let mut kernel = Kernel::open(Some(&container));
+        let report = applied(&mut kernel, &attach());
+        assert_eq!(report.done.len(), 9);
+        assert!(report.done.iter().all(|d| d.changed || d.step.op == up("lo")));
+        let link = sh("ip -d link show dev veth1");
+        for part in ["mtu 1400", "master br0", "UP", "hairpin on", "isolated on", "numtxqueues 1"] {
+            assert!(link.contains(part), "{part} in {link}");
+        }
+        assert!(link.contains("alias netd:net/c1/eth0"), "{link}");
+        let inside = sh_in(&container, "ip addr; ip route; ip -6 route");
+        for part in [
+            "02:01:02:03:04:05",
+            "inet 10.1.0.2/24 brd 10.1.0.255",
+            "inet6 fd00::2/64",
+            "default via 10.1.0.1 dev eth0 proto static",
+            "default via fd00::1 dev eth0 proto static",
+            "lo: <LOOPBACK,UP",
+        ] {
+            assert!(inside.contains(part), "{part} in {inside}");
+        }
+        assert!(!inside.contains("tentative") || inside.contains("fe80"), "{inside}");
+        let eth0 = report.links.get(&at(Ns::Container, "eth0")).unwrap();
+        assert!(inside.contains(&format!("{}: eth0@", eth0.index)));
+        assert_eq!((eth0.mac, eth0.mtu), (Mac([2, 1, 2, 3, 4, 5]), 1400));
+    });
+}
+
+#[test]
+fn undo_takes_back_what_was_made() {
+    in_new_host(|| {
+        let container = new_container();
+        let mut kernel = Kernel::open(Some(&container));
+        let state = || (sh("ip link; ip addr"), sh_in(&container, "ip -o link | wc -l; ip route"));
+        let before = state();
+        let report = applied(&mut kernel, &attach());
+        applied(&mut kernel, &report.undo());
+        assert_eq!(before, state());
+    });
+}
+
+#[test]
+fn what_is_shared_and_there_already_is_left_alone() {
+    in_new_host(|| {
+        let mut kernel = Kernel::open(None);
+        let shared = plan([
+            (Ns::Host, Mode::Ensure, bridge("br0")),
+            (Ns::Host, Mode::Ensure, addr("br0", "10.1.0.1/24")),
+            (Ns::Host, Mode::Ensure, addr("br0", "fd00::1/64")),
+        ]);
+        assert_eq!(changed(&applied(&mut kernel, &shared)), [true; 3]);
+        let before = sh("ip addr show dev br0");
+        let again = applied(&mut Kernel::open(None), &shared);
+        assert_eq!(changed(&again), [false; 3]);
+        assert!(again.undo().is_empty());
+        assert_eq!(sh("ip addr show dev br0"), before);
+    });
+}
+
+#[test]
+fn a_link_of_another_kind_is_an_error_that_names_both() {
+    in_new_host(|| {
+        sh("ip link add br0 type veth peer name other");
+        let report = Kernel::open(None).apply(&plan([(Ns::Host, Mode::Ensure, bridge("br0"))]));
+        let error = failure(report);
+        assert_eq!(error.kind(), Kind::Exists);
+        assert!(error.to_string().starts_with("ip link add name br0"), "{error}");
+        assert!(error.to_string().ends_with("there is already a link of kind veth"), "{error}");
+    });
+}
+
+#[test]
+fn an_ipv6_address_with_another_prefix_is_an_error_that_names_both() {
+    in_new_host(|| {
+        sh("ip link add br0 type bridge; ip addr add fd00::1/48 dev br0 nodad");
+        let wanted = (Ns::Host, Mode::Ensure, addr("br0", "fd00::1/64"));
+        let error = failure(Kernel::open(None).apply(&plan([wanted])));
+        assert_eq!(error.kind(), Kind::Exists);
+        assert!(error.to_string().ends_with("there is already fd00::1/48"), "{error}");
+    });
+}
+
+#[test]
+fn a_name_that_is_taken_stops_the_plan_and_touches_nothing() {
+    in_new_host(|| {
+        let container = new_container();
+        sh("ip link add br0 type bridge; ip link add veth1 type veth peer name x alias theirs");
+        let before = (sh("ip -d addr"), sh_in(&container, "ip -d addr"));
+        let steps = [
+            (Ns::Host, Mode::Fresh, veth(None)),
+            (Ns::Host, Mode::Fresh, up("veth1")),
+            (Ns::Container, Mode::Fresh, up("lo")),
+        ];
+        let report = Kernel::open(Some(&container)).apply(&plan(steps));
+        assert!(report.done.is_empty());
+        assert_eq!(failure(report).kind(), Kind::Exists);
+        assert_eq!((sh("ip -d addr"), sh_in(&container, "ip -d addr")), before);
+    });
+}
+
+fn macvlan(mode: MacVlanMode) -> Op {
+    let parent = at(Ns::Host, "eth0");
+    let kind = LinkKind::MacVlan { parent, mode, bc_queue_len: Some(2000) };
+    Op::AddLink { link: Link { mtu: Some(1400), ..Link::new(name("eth0"), kind) }, peer: None }
+}
+
+#[test]
+fn a_macvlan_is_born_in_the_container_though_the_host_has_a_link_of_its_name() {
+    in_new_host(|| {
+        let container = new_container();
+        sh("ip link add eth0 type veth peer name wire; ip link set eth0 up; ip link set wire up");
+        let host = sh("ip -d link show dev eth0");
+        let mut kernel = Kernel::open(Some(&container));
+        for mode in
+            [MacVlanMode::Bridge, MacVlanMode::Private, MacVlanMode::Vepa, MacVlanMode::Passthru]
+        {
+            let steps = [(Ns::Container, Mode::Fresh, macvlan(mode))];
+            let report = applied(&mut kernel, &plan(steps.clone()));
+            let facts = report.links.get(&at(Ns::Container, "eth0")).unwrap();
+            let there = sh_in(&container, "ip -d link show dev eth0");
+            let word = format!("{mode:?}").to_lowercase();
+            for part in [format!("macvlan mode {word}"), "mtu 1400".into(), ",UP".into()] {
+                assert!(there.contains(&part), "{part} in {there}");
+            }
+            assert!(there.starts_with(&format!("{}: eth0", facts.index)), "{there}");
+            assert!(there.contains(&facts.mac.to_string()), "{} in {there}", facts.mac);
+            let mut scope = Scope::default();
+            scope.links.insert(at(Ns::Container, "eth0"));
+            let observed = kernel.observe(&scope).unwrap();
+            let seen = &observed.0.ns(&Ns::Container).unwrap().links[&name("eth0")];
+            let Op::AddLink { link, .. } = macvlan(mode) else { unreachable!() };
+            assert_eq!((&seen.kind, seen.up), (&link.kind, true));
+            if mode != MacVlanMode::Passthru {
+                // A second of its name in the same container; of that mode there can be only one.
+                assert_eq!(failure(kernel.apply(&plan(steps))).kind(), Kind::Exists);
+            }
+            applied(&mut kernel, &report.undo());
+            assert!(!sh_in(&container, "ip link").contains("eth0"));
+        }
+        assert!(sh("ip -d link show dev eth0").contains(host.lines().nth(1).unwrap()));
+    });
+}
+
+#[test]
+fn changes_are_made_as_asked() {
+    in_new_host(|| {
+        sh("ip link add br0 type bridge; ip link add v0 type veth peer name v1");
+        let mac = Mac([2, 9, 9, 9, 9, 9]);
+        let set = |changes: Vec<LinkChange>| {
+            let op = Op::SetLink { name: name("v0"), changes };
+            applied(&mut Kernel::open(None), &plan([(Ns::Host, Mode::Fresh, op)]));
+            sh("ip -d link show dev v0")
+        };
+        use LinkChange::{Alias, Hairpin, Isolated, Mac as SetMac, Master, Mtu, Promisc, Up};
+        let all = vec![
+            Hairpin(true),
+            Isolated(true),
+            Master(Some(name("br0"))),
+            Mtu(1300),
+            SetMac(mac),
+            Promisc(true),
+            Alias("mine".to_owned()),
+            Up(true),
+        ];
+        let text = set(all);
+        for part in [
+            "master br0",
+            "mtu 1300",
+            "02:09:09:09:09:09",
+            "PROMISC",
+            "alias mine",
+            "hairpin on",
+            "isolated on",
+            ",UP",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let text = set(vec![Up(false), Promisc(false), Hairpin(false)]);
+        assert!(text.contains("hairpin off") && !text.contains("PROMISC"), "{text}");
+        assert!(!set(vec![Master(None)]).contains("master"));
+    });
+}
+
+#[test]
+fn observing_says_what_was_made() {
+    in_new_host(|| {
+        let container = new_container();
+        let mut kernel = Kernel::open(Some(&container));
+        applied(&mut kernel, &attach());
+        let mut scope = Scope { routes: true, ..Scope::default() };
+        let links = [at(Ns::Host, "br0"), at(Ns::Host, "veth1"), at(Ns::Container, "eth0")];
+        scope.links.extend(links);
+        scope.links.insert(at(Ns::Host, "missing"));
+        let observed = Kernel::open(Some(&container)).observe(&scope).unwrap();
+        let (host, inside) =
+            (observed.0.ns(&Ns::Host).unwrap(), observed.0.ns(&Ns::Container).unwrap());
+        for step in attach().steps {
+            let state = if step.ns == Ns::Host { host } else { inside };
+            match step.op {
+                Op::AddLink { link, .. } => {
+                    let seen = &state.links[&link.name];
+                    assert!(
+                        matches!(
+                            (&seen.kind, &link.kind),
+                            (LinkKind::Bridge { .. }, LinkKind::Bridge { .. })
+                        ) || seen.kind == link.kind
+                    );
+                    assert_eq!((&seen.master, &seen.alias), (&link.master, &link.alias));
+                    assert!(seen.up);
+                    if link.port.is_some() {
+                        assert_eq!(seen.port, link.port);
+                    }
+                }
+                Op::AddAddr(addr) => assert!(state.addrs.contains(&addr), "{addr:?}"),
+                Op::AddRoute(route) => assert!(state.routes.contains(&route), "{route:?}"),
+                _ => {}
+            }
+        }
+        assert_eq!(host.links.len(), 2);
+        assert_eq!((host.addrs.len(), inside.addrs.len(), inside.routes.len()), (1, 2, 2));
+        let LinkKind::Veth { peer } = &inside.links[&name("eth0")].kind else { panic!() };
+        assert_eq!(*peer, at(Ns::Host, "veth1"));
+    });
+}
+
+#[test]
+fn a_link_tells_what_the_model_leaves_out() {
+    in_new_host(|| {
+        sh("ip link add v0 type veth peer name v1; ip link set v0 up alias netd:a/b/c");
+        let mut kernel = Kernel::open(None);
+        let v0 = kernel.link_by_name(&Ns::Host, &name("v0")).unwrap().unwrap();
+        assert_eq!(v0.operstate, "lowerlayerdown");
+        assert_eq!(v0.link.kind, LinkKind::Veth { peer: at(Ns::Host, "v1") });
+        let text = sh("ip link show dev v0");
+        assert!(text.starts_with(&format!("{}:", v0.index)));
+        assert!(text.contains(&v0.link.mac.unwrap().to_string()));
+        assert_eq!(kernel.link_by_name(&Ns::Host, &name("none")).unwrap(), None);
+        assert_eq!(kernel.links_by_alias_prefix(&Ns::Host, "netd:").unwrap(), vec![v0]);
+        let lo = kernel.link_by_name(&Ns::Host, &name("lo")).unwrap().unwrap();
+        assert_eq!((lo.link.kind, lo.index), (LinkKind::Loopback, 1));
+    });
+}
