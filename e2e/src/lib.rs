@@ -10,6 +10,7 @@ mod capture;
 mod cni;
 mod command;
 mod dump;
+pub mod firewalld;
 mod host;
 pub mod image;
 mod internet;
