@@ -70,16 +70,16 @@ fn the_caller_has_no_descriptor_of_it_left() {
 #[test]
 fn the_caller_does_not_wait() {
     in_new_host(|| {
-        let quickest = |close: fn(OwnedFd)| {
+        let total = |close: fn(OwnedFd)| {
             let time = |_| {
                 let socket = packet();
                 let start = Instant::now();
                 close(socket);
                 start.elapsed()
             };
-            (0..10).map(time).min().unwrap()
+            (0..20).map(time).sum::<Duration>()
         };
-        let (waiting, background) = (quickest(drop), quickest(close_in_background));
-        assert!(background < waiting / 4, "{background:?} in the background, {waiting:?} else");
+        let (waiting, background) = (total(drop), total(close_in_background));
+        assert!(background < waiting / 2, "{background:?} in the background, {waiting:?} else");
     });
 }

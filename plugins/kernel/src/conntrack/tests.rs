@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
+use super::message::{PROTO_DST_PORT, TUPLE_ORIG, TUPLE_PROTO};
 use super::*;
 use crate::testing::{in_new_host, sh};
 
@@ -9,9 +10,10 @@ type Flush = fn(&mut Socket, bool, HostPort);
 
 /// Original destinations of all flows, read without the filter under test.
 fn flows(socket: &mut Socket, ipv4: bool) -> BTreeSet<String> {
-    let all = Request(header(ipv4).to_vec());
+    let mut all = Batch::default();
+    all.push_with(GET, flag::DUMP, |out| out.extend(header(ipv4)));
     socket
-        .dump(GET, &all, |found: &mut BTreeSet<String>, _, body| {
+        .dump_batch(all, |found: &mut BTreeSet<String>, _, body| {
             let tuple = attributes(body).nested(TUPLE_ORIG);
             let port = tuple.nested(TUPLE_PROTO).get(PROTO_DST_PORT).unwrap();
             let port = u16::from_be_bytes(port.try_into().unwrap());

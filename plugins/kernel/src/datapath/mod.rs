@@ -13,6 +13,7 @@ use netstate::nft::SetId;
 use netstate::{Datapath, LinkName, Ns, Observed, Plan, Report, Scope};
 
 use crate::apply;
+use crate::closing::close_in_background;
 use crate::error::{Error, Kind};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{Netns, NetnsError};
@@ -23,8 +24,8 @@ pub use reads::LinkState;
 
 /// The network state of the namespace the thread is in, and of a container's.
 ///
-/// Sockets are opened when first needed and kept: what the kernel frees after a removal is waited
-/// for when a netfilter socket is closed, so dropping this comes last in a process. Interface
+/// Sockets are opened when first needed and kept. Dropping this closes a netfilter socket in the
+/// background, as it would wait; a process that exits without dropping it waits. Interface
 /// indexes and the types of sets are remembered; see [`Kernel::forget`].
 ///
 /// All of it must be used on the thread that opened it, in the namespace in which it was opened.
@@ -138,6 +139,16 @@ impl Kernel {
         }
         let slot = self.space(ns)?.slot(protocol);
         slot.as_mut().ok_or_else(|| Error::found("open netlink socket", Kind::Other, ""))
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        for space in std::iter::once(&mut self.host).chain(&mut self.container) {
+            if let Some(socket) = space.netfilter.take() {
+                close_in_background(socket);
+            }
+        }
     }
 }
 

@@ -270,6 +270,12 @@ impl AsFd for Socket {
     }
 }
 
+impl From<Socket> for OwnedFd {
+    fn from(socket: Socket) -> Self {
+        socket.fd
+    }
+}
+
 fn done(message: Received<'_>, consistent: bool) -> Result<bool, Refusal> {
     match parse::errno(message.body) {
         None | Some(0) => Ok(consistent),
@@ -287,17 +293,12 @@ fn advance(sequence: u32, by: usize) -> u32 {
 }
 
 fn set_option(fd: &OwnedFd, option: i32) -> Result<(), Errno> {
+    const LENGTH: libc::socklen_t = 4; // of a c_int
     let on: libc::c_int = 1;
     #[expect(unsafe_code, reason = "no safe binding of SOL_NETLINK options")]
     // SAFETY: the pointer and length are those of a live c_int, which the kernel only reads.
     let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_NETLINK,
-            option,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), LENGTH)
     };
     if result == 0 {
         Ok(())
