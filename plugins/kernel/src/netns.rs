@@ -168,10 +168,13 @@ impl Drop for Entered<'_> {
 
 /// `ioctl(NS_GET_NSTYPE)` (`include/uapi/linux/nsfs.h`).
 fn is_network(fd: BorrowedFd<'_>) -> bool {
-    const NS_GET_NSTYPE: u32 = 0xb703;
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     #[expect(unsafe_code, reason = "no safe binding of this ioctl")]
     // SAFETY: NS_GET_NSTYPE takes no argument and answers by its return value; on any other kind
     // of file it fails.
-    let kind = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE as _) };
+    let kind = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     kind == libc::CLONE_NEWNET
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netstate::Ns;
-use netstate::nft::{ChainId, Element, SetId, Table, TableId, Value, Rule};
+use netstate::nft::{ChainId, Element, Rule, SetId, Table, TableId, Value};
 use rustix::io::Errno;
 
 use super::Kernel;

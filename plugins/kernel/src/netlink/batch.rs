@@ -98,14 +98,6 @@ impl Batch {
         let end = self.starts.get(message + 1).copied().unwrap_or(self.bytes.len());
         [self.before(message), self.bytes.get(end..).unwrap_or_default()].concat()
     }
-
-    /// The message without its header, for tests that decode what would be sent.
-    #[cfg(test)]
-    pub(crate) fn body(&self, message: usize) -> &[u8] {
-        let start = self.starts.get(message).map_or(0, |s| s + HEADER);
-        let end = self.starts.get(message + 1).copied().unwrap_or(self.bytes.len());
-        self.bytes.get(start..end).unwrap_or_default()
-    }
 }
 
 /// A message as received.

@@ -25,3 +25,6 @@ pub(crate) mod flag {
     /// On an error: attributes with more about it follow.
     pub(crate) const ACK_TLVS: u16 = 0x200;
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,3 +32,6 @@ pub(crate) mod rtm {
     pub(crate) const DELRULE: u16 = 33;
     pub(crate) const GETNSID: u16 = 90;
 }
+
+#[cfg(test)]
+mod tests;

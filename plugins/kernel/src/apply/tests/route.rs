@@ -184,10 +184,10 @@ fn neighbours_forwarding_entries_and_rules_come_and_go() {
         let seen = kernel.observe(&scope).unwrap();
         let seen = seen.0.ns(&Ns::Host).unwrap();
         for op in &ops {
-            match op {
-                Op::AddFdb(fdb) => assert!(seen.fdb.contains(fdb), "{fdb:?} in {:?}", seen.fdb),
-                Op::AddNeigh(neigh) => assert!(seen.neighs.contains(neigh)),
-                _ => {}
+            if let Op::AddFdb(fdb) = op {
+                assert!(seen.fdb.contains(fdb), "{fdb:?} in {:?}", seen.fdb);
+            } else if let Op::AddNeigh(neigh) = op {
+                assert!(seen.neighs.contains(neigh), "{neigh:?}");
             }
         }
         assert_eq!((seen.fdb.len(), seen.neighs.len()), (3, 2));

@@ -1,0 +1,160 @@
+use proptest::prelude::*;
+
+use super::batch::{Messages, Received};
+use super::wire::{Attrs, Writer, text};
+use super::{Batch, Protocol, Socket, flag, parse};
+use crate::error::Refusal;
+use crate::inject::{How, Injection, arm, seen};
+use crate::testing::in_new_host;
+
+/// `NLMSG_NOOP`, which netlink takes and does not answer without being asked to.
+const NOOP: u16 = 1;
+/// `RTM_GETLINK` of the link with that index.
+fn get_link(batch: &mut Batch, index: u32) {
+    batch.push_with(18, 0, |out| {
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&index.to_ne_bytes());
+        out.extend_from_slice(&[0; 8]);
+    });
+}
+
+#[test]
+fn attributes_are_read_as_written() {
+    let mut bytes = Vec::new();
+    Writer(&mut bytes).str(1, "name").be32(2, 7).nest(3, |w| {
+        w.be64(1, 9).bytes(2, &[1, 2, 3]);
+    });
+    assert_eq!(bytes.len() % 4, 0);
+    let attrs = Attrs(&bytes);
+    assert_eq!(attrs.text(1).as_deref(), Some("name"));
+    assert_eq!(attrs.be32(2), Some(7));
+    assert_eq!(attrs.nested(3).be64(1), Some(9));
+    assert_eq!(attrs.nested(3).get(2), Some([1, 2, 3].as_slice()));
+    assert_eq!(attrs.get(4), None);
+}
+
+#[test]
+fn messages_of_a_batch_are_numbered_and_only_one_is_acknowledged() {
+    let mut batch = Batch::default();
+    for length in 0..3 {
+        batch.push_with(NOOP, flag::CREATE, |out| out.resize(out.len() + length, 0));
+    }
+    batch.acknowledge(1);
+    batch.number(u32::MAX);
+    let messages: Vec<Received<'_>> = Messages(batch.bytes()).collect();
+    let numbers: Vec<u32> = messages.iter().map(|m| m.sequence).collect();
+    assert_eq!(numbers, [u32::MAX, 0, 1]);
+    let flags: Vec<u16> = messages.iter().map(|m| m.flags).collect();
+    let plain = flag::REQUEST | flag::CREATE;
+    assert_eq!(flags, [plain, plain | flag::ACK, plain]);
+    assert_eq!(
+        batch.without(1),
+        [batch.before(1), &batch.bytes()[batch.before(2).len()..]].concat()
+    );
+}
+
+#[test]
+fn every_message_of_a_batch_is_answered_for() {
+    in_new_host(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        let mut batch = Batch::default();
+        for index in [1, 77, 1, 78] {
+            get_link(&mut batch, index);
+        }
+        let replies = socket.exchange(batch, 0).unwrap();
+        let ok: Vec<bool> = replies.results.iter().map(Result::is_ok).collect();
+        assert_eq!(ok, [true, false, true, false]);
+        let data: Vec<usize> = replies.data.iter().map(|(message, ..)| *message).collect();
+        assert_eq!(data, [0, 2]);
+        assert_eq!(replies.first_refusal().unwrap().0, 1);
+    });
+}
+
+#[test]
+fn a_request_of_the_wrong_shape_is_refused_with_the_kernels_words() {
+    in_new_host(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        let mut batch = Batch::default();
+        batch.push_with(18, 0, |out| {
+            out.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+        });
+        let replies = socket.exchange(batch, 0).unwrap();
+        let (_, refusal) = replies.first_refusal().unwrap();
+        assert_eq!(refusal.errno, 22);
+        assert!(!refusal.text.is_empty());
+    });
+}
+
+#[test]
+fn an_injected_refusal_is_of_one_message_and_the_others_are_sent() {
+    in_new_host(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        for at in 0..3 {
+            arm(Some(Injection { at, how: How::Fail(5) }));
+            let mut batch = Batch::default();
+            (0..3).for_each(|_| get_link(&mut batch, 1));
+            let replies = socket.exchange(batch, 0).unwrap();
+            assert_eq!(seen(), 3);
+            assert_eq!(replies.first_refusal().map(|(i, r)| (i, r.errno)), Some((at, 5)));
+            assert_eq!(replies.data.len(), 2);
+        }
+        arm(None);
+    });
+}
+
+#[test]
+fn injections_are_read_as_documented() {
+    let parse = |text: &str| text.parse::<Injection>();
+    assert_eq!(parse("kill:3"), Ok(Injection { at: 3, how: How::Kill }));
+    assert_eq!(parse("fail:0:12"), Ok(Injection { at: 0, how: How::Fail(12) }));
+    for wrong in ["", "kill", "kill:x", "kill:1:2", "fail:1", "fail:1:x", "stop:1"] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+fn received(flags: u16, body: &[u8]) -> Received<'_> {
+    Received { kind: 2, flags, sequence: 0, body }
+}
+
+#[test]
+fn the_explanation_stands_after_the_request_or_its_header() {
+    let mut tail = Vec::new();
+    Writer(&mut tail).str(1, "too loud");
+    for (flags, request) in [(flag::CAPPED, 16_usize), (0, 36)] {
+        let mut body = (-22_i32).to_ne_bytes().to_vec();
+        body.extend_from_slice(&36_u32.to_ne_bytes());
+        body.resize(4 + request, 0);
+        body.extend_from_slice(&tail);
+        let verdict = parse::verdict(received(flags | flag::ACK_TLVS, &body));
+        assert_eq!(verdict, Err(Refusal { errno: 22, text: "too loud".to_owned() }));
+    }
+    assert_eq!(parse::verdict(received(0, &[0; 20])), Ok(()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn any_bytes_are_read_without_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        flags in any::<u16>(),
+    ) {
+        let _ = parse::verdict(received(flags, &bytes));
+        let _ = text(&bytes);
+        for message in Messages(&bytes) {
+            prop_assert!(message.body.len() <= bytes.len());
+        }
+        for (_, value) in Attrs(&bytes) {
+            prop_assert!(value.len() <= bytes.len());
+            let _ = Attrs(value).count();
+        }
+        let _ = crate::route::RawLink::parse(&bytes);
+        let _ = crate::route::read_route(&bytes);
+        let _ = crate::route::read_addr(&bytes, &netstate::LinkName::lo());
+        let _ = crate::route::read_fdb(&bytes, &netstate::LinkName::lo());
+        let _ = crate::nft::parse_elements(&bytes);
+        let _ = crate::nft::parse_rule(&bytes);
+        let _ = crate::nft::parse_table(&bytes);
+        let _ = crate::nft::parse_set(&bytes);
+    }
+}
