@@ -59,7 +59,7 @@ impl Internet {
              ip addr add 192.0.2.1/24 dev br0
              ip addr add 2001:db8:1::1/64 dev br0 nodad
              ip addr add {}/32 dev lo
-             ip addr add {}/128 dev lo",
+             ip addr add {}/128 dev lo nodad",
             Self::V4,
             Self::V6,
         ))?;

@@ -149,8 +149,8 @@ fn after_del_nothing_is_left(site: &Site) -> Result<()> {
         member.chain.del(&Cni::new(&member.container)).context("DEL again")?;
     }
     let ruleset = site.host.run(&["nft", "list", "table", "inet", "netd"])?.stdout;
-    let elements: Vec<&str> = ruleset.lines().filter(|l| l.contains("elements")).collect();
-    ensure!(elements.len() == 1 && elements[0].contains("blue"), "left: {elements:?}");
+    ensure!(ruleset.matches("elements").count() == 1, "left: {ruleset}");
+    ensure!(ruleset.contains("\"red\"") && ruleset.contains("\"blue\""), "{ruleset}");
     Ok(())
 }
 

@@ -89,9 +89,8 @@ pub(crate) fn attach_error(error: &attach::Error) -> Error {
         attach::Error::Attached { .. } => Code::InvalidEnvironment,
         attach::Error::File { .. } | attach::Error::Record { .. } => Code::Io,
         attach::Error::NewerTable { .. } | attach::Error::ForeignTable { .. } => Code::Internal,
-        attach::Error::Refused { source, .. } | attach::Error::Kernel(source) => {
-            kernel_code(source)
-        }
+        attach::Error::Refused { source, .. } => kernel_code(&source.0),
+        attach::Error::Kernel(source) => kernel_code(source),
         attach::Error::Left { .. } | attach::Error::Name(_) | attach::Error::Legacy { .. } => {
             Code::Internal
         }

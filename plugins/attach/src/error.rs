@@ -37,7 +37,7 @@ pub enum Error {
         owner: Owner,
     },
     /// The kernel refused a step; what had been done before was taken back, except for `left`.
-    #[error("could not run `{step}`{}", left_behind(left))]
+    #[error("{step}{}", left_behind(left))]
     Refused {
         /// The command that failed.
         step: String,
@@ -45,7 +45,7 @@ pub enum Error {
         left: Vec<String>,
         /// Why.
         #[source]
-        source: kernel::Error,
+        source: Refusal,
     },
     /// Some of what had to go is still there.
     #[error("could not take away: {}", left.join("; "))]
@@ -91,6 +91,23 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] netstate::NameError),
 }
+
+/// What the kernel said of a step, without naming the step again.
+#[derive(Debug)]
+pub struct Refusal(pub kernel::Error);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.0.text(), std::error::Error::source(&self.0)) {
+            ("", None) => f.write_str("refused"),
+            ("", Some(cause)) => write!(f, "{cause}"),
+            (text, None) => f.write_str(text),
+            (text, Some(cause)) => write!(f, "{text} ({cause})"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 fn left_behind(left: &[String]) -> String {
     if left.is_empty() { String::new() } else { format!(" (left behind: {})", left.join("; ")) }

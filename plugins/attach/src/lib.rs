@@ -14,6 +14,6 @@ mod repair;
 pub mod tables;
 pub mod wiring;
 
-pub use error::Error;
+pub use error::{Error, Refusal};
 pub use record::{Namespace, Record, Store};
 pub use repair::repair;

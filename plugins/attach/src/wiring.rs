@@ -3,7 +3,7 @@
 use kernel::Kernel;
 use netstate::{Datapath, Desired, Mode, NsNames, Plan, Report, Scope};
 
-use crate::Error;
+use crate::{Error, Refusal};
 
 /// Plans applied one after another for one attachment. Dropping it leaves what was done.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<'k> Wiring<'k> {
             None => Ok(()),
             Some((step, source)) => {
                 let step = step.command(&self.names);
-                Err(Error::Refused { step, left: self.undo(), source })
+                Err(Error::Refused { step, left: self.undo(), source: Refusal(source) })
             }
         }
     }
@@ -69,7 +69,7 @@ impl<'k> Wiring<'k> {
             None => Ok(()),
             Some((step, source)) => {
                 let step = step.command(&self.names);
-                Err(Error::Refused { step, left: Vec::new(), source })
+                Err(Error::Refused { step, left: Vec::new(), source: Refusal(source) })
             }
         }
     }
@@ -96,7 +96,7 @@ pub fn remove(kernel: &mut Kernel, plan: &Plan, names: &NsNames) -> Vec<String> 
     while !rest.is_empty() {
         let report = kernel.apply(&rest);
         let Some((step, error)) = report.failed else { break };
-        left.push(format!("{}: {}", step.command(names), chain(&error)));
+        left.push(format!("{}: {}", step.command(names), Refusal(error)));
         let at = rest.steps.iter().position(|s| *s == step).map_or(rest.steps.len(), |i| i + 1);
         rest.steps.drain(..at);
     }
@@ -115,15 +115,4 @@ pub fn missing(
     let observed = kernel.observe(&Scope::of(desired))?;
     let plan = Plan::missing(&observed, desired);
     Ok(plan.steps.iter().map(|step| step.command(names)).collect())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

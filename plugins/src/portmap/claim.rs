@@ -35,14 +35,14 @@ pub(super) fn commit(
         match wiring.run_at(&Plan::create(own), generation) {
             Ok(()) => return Ok(()),
             Err(attach::Error::Refused { source, .. })
-                if source.kind() == kernel::Kind::Interrupted =>
+                if source.0.kind() == kernel::Kind::Interrupted =>
             {
                 last = Some(source);
             }
             Err(e) => return Err(attach_error(&e)),
         }
     }
-    let why = last.map(|e| cni::ErrorChain(&e).to_string()).unwrap_or_default();
+    let why = last.map(|e| e.to_string()).unwrap_or_default();
     Err(Error::try_again(format!(
         "host ports of {}: others changed the ruleset {ATTEMPTS} times meanwhile: {why}",
         owner.path()
@@ -57,7 +57,7 @@ fn make_class(wiring: &mut Wiring<'_>, class: &Class) -> Result<(), Error> {
     }
     match wiring.run_shared(&plan) {
         Ok(()) => Ok(()),
-        Err(attach::Error::Refused { source, .. }) if source.kind() == kernel::Kind::Exists => {
+        Err(attach::Error::Refused { source, .. }) if source.0.kind() == kernel::Kind::Exists => {
             Ok(())
         }
         Err(e) => Err(attach_error(&e)),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use netlink_packet_core::Emitable;
-use netstate::{LinkChange, LinkName, Ns, Op, Step};
+use netstate::{LinkChange, LinkName, Mode, Ns, Op, Step};
 
 use super::{Work, group, link};
 use crate::error::Error;
@@ -162,7 +162,12 @@ impl<'s> Run<'_, '_, 's> {
             Op::DelAddr(a) => {
                 self.on_link(step, rtm::DELADDR, 0, &a.link, |i| route::addr(i, a))?
             }
-            Op::AddRoute(r) => self.route(step, rtm::NEWROUTE, NEW, r)?,
+            Op::AddRoute(r) => {
+                // Of several default routes the last one made wins, as with the reference
+                // plugins: only the very same route twice is refused.
+                let flags = if step.mode == Mode::Fresh { flag::CREATE } else { NEW };
+                self.route(step, rtm::NEWROUTE, flags, r)?;
+            }
             Op::DelRoute(r) => self.route(step, rtm::DELROUTE, 0, r)?,
             Op::AddNeigh(n) => {
                 self.on_link(step, rtm::NEWNEIGH, NEW, &n.link, |i| route::neigh(i, n))?;
