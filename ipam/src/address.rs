@@ -68,7 +68,8 @@ pub enum AddressError {
 /// # Errors
 /// [`AddressError::NotCidr`] without a prefix length, with a netmask in its place (Go's
 /// `net.ParseCIDR`, which the reference plugins use, takes none), with a prefix length that has a
-/// sign, a leading zero or too many bits, and for an IPv4-mapped IPv6 address, whose family is ambiguous.
+/// sign, a leading zero or too many bits, and for an IPv4-mapped IPv6 address, whose family is
+/// ambiguous.
 pub fn parse_cidr(text: &str) -> Result<IpNetwork, AddressError> {
     cidr(text).ok_or_else(|| AddressError::NotCidr { text: text.to_owned() })
 }

@@ -86,8 +86,8 @@ pub fn next_free<'a, T: Taken>(
 /// request. The same address twice counts once.
 ///
 /// # Errors
-/// [`RequestError`] if a set's address is a gateway, or if an address is left over: it lies in no set, or in
-/// one that has been given another.
+/// [`RequestError`] if a set's address is a gateway, or if an address is left over: it lies in no
+/// set, or in one that has been given another.
 pub fn assign_requested(
     sets: &[RangeSet],
     requested: &[IpAddr],

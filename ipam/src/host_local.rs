@@ -115,7 +115,8 @@ impl HostLocal {
     }
 
     /// Releases all addresses of `owner`, whatever the ranges are by now; if it has none, those
-    /// that its container has without interface (old versions of the reference). Returns them; none is fine.
+    /// that its container has without interface (old versions of the reference). Returns them, in
+    /// order; none is fine.
     ///
     /// # Errors
     /// [`Error::LockTimeout`], [`Error::OwnerName`] or [`Error::Io`].

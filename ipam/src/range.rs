@@ -39,7 +39,8 @@ pub struct Range {
 pub enum RangeError {
     /// Fewer than two addresses remain beside the network address and IPv4's broadcast address.
     #[error(
-        "Network {subnet} too small to allocate from: the prefix length of 'subnet' may be at most {most}"
+        "Network {subnet} too small to allocate from: the prefix length of 'subnet' may be at most \
+         {most}"
     )]
     TooSmall {
         /// Value of `subnet`.
@@ -48,7 +49,10 @@ pub enum RangeError {
         most: u8,
     },
     /// `subnet` is an address of the network instead of the network.
-    #[error("Network has host bits set. For a subnet mask of length {} the network address is {network} ('subnet' is {subnet})", subnet.prefix())]
+    #[error(
+        "Network has host bits set. For a subnet mask of length {} the network address is {network} \
+         ('subnet' is {subnet})", subnet.prefix()
+    )]
     HostBits {
         /// Value of `subnet`.
         subnet: IpNetwork,

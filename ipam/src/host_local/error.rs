@@ -23,7 +23,9 @@ pub enum Error {
         ranges: String,
     },
     /// The owner already has an address of a range set: ADD repeated without DEL.
-    #[error("failed to allocate for range {range_set}: {ip} has been allocated to {}, duplicate allocation is not allowed (interface {})", owner.container_id, owner.ifname)]
+    #[error(
+        "failed to allocate for range {range_set}: {ip} has been allocated to {}, duplicate \
+         allocation is not allowed (interface {})", owner.container_id, owner.ifname)]
     Duplicate {
         /// Position of the range set.
         range_set: usize,
@@ -34,7 +36,8 @@ pub enum Error {
     },
     /// A requested address is someone else's.
     #[error(
-        "failed to allocate for range {range_set}: requested IP address {ip} is not available in range set {ranges}: {holder}"
+        "failed to allocate for range {range_set}: requested IP address {ip} is not \
+         available in range set {ranges}: {holder}"
     )]
     RequestedTaken {
         /// Position of the range set.
@@ -48,7 +51,8 @@ pub enum Error {
     },
     /// Requested addresses that lie in no range set, or are a second one for a set.
     #[error(
-        "failed to allocate all requested IPs: {ips:?}: one address per range set can be requested, the range sets are {sets:?}"
+        "failed to allocate all requested IPs: {ips:?}: one address per range set can be requested, \
+         the range sets are {sets:?}"
     )]
     RequestedOutside {
         /// The addresses left over.
@@ -65,7 +69,10 @@ pub enum Error {
         ip: IpAddr,
     },
     /// Someone else kept the lock for too long. Nothing was changed; trying again later may work.
-    #[error("lock {}: held by another process for more than {} s", path.display(), waited.as_secs_f32())]
+    #[error(
+        "lock {}: held by another process for more than {} s",
+        path.display(), waited.as_secs_f32()
+    )]
     LockTimeout {
         /// The lock file.
         path: PathBuf,
@@ -80,7 +87,10 @@ pub enum Error {
     },
     /// A reservation cannot name this owner: empty container id or interface name, or a line
     /// break in one.
-    #[error("container id '{}' and interface name '{}' cannot own an address", owner.container_id.escape_debug(), owner.ifname.escape_debug())]
+    #[error(
+        "container id '{}' and interface name '{}' cannot own an address",
+        owner.container_id.escape_debug(), owner.ifname.escape_debug()
+    )]
     OwnerName {
         /// The owner.
         owner: Owner,

@@ -16,7 +16,8 @@
 //! * Killed at any point: the order is files, tables, header, time. From the first changed file
 //!   on, the directory's time is the present, until the last step. A file that is rewritten
 //!   while the time still fits is forestalled by [`distrust`].
-//! * Power loss may keep the header and lose blocks of a table: the header holds the kernel's boot id.
+//! * Power loss may keep the header and lose blocks of a table: the header holds the kernel's boot
+//!   id.
 //! * A directory that was copied or restored: the header holds its inode number.
 //! * The time cannot be set (not our directory), no space, no `/proc`: the index is never valid,
 //!   and every operation reads all files, as the reference does.

@@ -137,7 +137,8 @@ impl<'a> Session<'a> {
                 Entry::Reserved(_) | Entry::Foreign => continue,
                 Entry::Void(reason) => {
                     if ledger::reap(&self.dir, address, reason, self.warnings) {
-                        self.ask(|ledger| ledger.remove_unowned(address))?;
+                        let noted = self.ask(|ledger| ledger.remove_unowned(address));
+                        failure = failure.or(noted.err());
                     }
                     continue;
                 }
@@ -188,8 +189,10 @@ impl<'a> Session<'a> {
             self.read_again()?;
             placed = self.dir.place(address, content)?;
         }
-        if placed {
-            self.ask(|ledger| ledger.add(address, content))?;
+        if placed && let Err(error) = self.ask(|ledger| ledger.add(address, content)) {
+            // The caller does not know of it; should this fail too, the owner's release will.
+            let _ = self.dir.remove(address);
+            return Err(error);
         }
         Ok(placed)
     }
@@ -213,8 +216,8 @@ impl<'a> Session<'a> {
         self.ask(|ledger| ledger.remove(address, content))
     }
 
-    /// Asks the ledger; if its index turns out to be damaged, a second time from the files. All questions and
-    /// notes may be repeated.
+    /// Asks the ledger; if its index turns out to be damaged, a second time from the files. All
+    /// questions and notes may be repeated.
     fn ask<T>(
         &mut self,
         mut question: impl FnMut(&mut Ledger) -> io::Result<T>,
