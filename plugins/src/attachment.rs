@@ -106,7 +106,12 @@ pub(crate) fn kernel_error(error: &kernel::Error) -> Error {
 fn kernel_code(error: &kernel::Error) -> Code {
     match error.kind() {
         kernel::Kind::Interrupted | kernel::Kind::Busy => Code::TryAgainLater,
-        _ => Code::Internal,
+        kernel::Kind::Exists
+        | kernel::Kind::NotFound
+        | kernel::Kind::NoDevice
+        | kernel::Kind::Permission
+        | kernel::Kind::Unsupported
+        | kernel::Kind::Other => Code::Internal,
     }
 }
 

@@ -15,8 +15,11 @@ use crate::state::Desired;
 /// and has is left alone but for what is desired of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Links, with their addresses and forwarding and neighbour entries.
+    /// Links, with their addresses.
     pub links: BTreeSet<LinkRef>,
+    /// Also the permanent neighbours and forwarding entries of the links: on a bridge, listing
+    /// them costs by the number of containers.
+    pub neighbours: bool,
     /// Also the routes through the links.
     pub routes: bool,
     /// Routes made by this protocol number (`RTPROT_*`), in whichever table.
@@ -47,6 +50,7 @@ impl Scope {
             for name in names {
                 scope.links.insert(LinkRef { ns: ns.clone(), name: name.clone() });
             }
+            scope.neighbours |= !state.neighs.is_empty() || !state.fdb.is_empty();
             for rule in &state.rules {
                 scope.rule_tables.insert((ns.clone(), rule.table));
             }

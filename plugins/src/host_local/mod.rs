@@ -5,6 +5,7 @@
 mod conf;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, IpConfig, Request, Version};
@@ -65,12 +66,13 @@ impl Plugin for HostLocal {
             )));
         }
         let given = request.prev_result.iter().flat_map(|r| &r.ips);
-        for ip in held.iter().filter(|ip| !given.clone().any(|g| g.address.addr == **ip)) {
-            return Err(Error::internal(format!(
+        let is_given = |ip: &&IpAddr| given.clone().any(|g| g.address.addr == **ip);
+        match held.iter().find(|ip| !is_given(ip)) {
+            None => Ok(()),
+            Some(ip) => Err(Error::internal(format!(
                 "host-local: {ip} is reserved for container {id} but not in prevResult"
-            )));
+            ))),
         }
-        Ok(())
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
@@ -125,7 +127,7 @@ fn ipam_error(error: &ipam::Error) -> Error {
         }
         E::Duplicate { .. } => Code::InvalidEnvironment,
         E::Io { .. } => Code::Io,
-        _ => Code::Internal,
+        E::NetworkName { .. } | E::OwnerName { .. } => Code::Internal,
     };
     Error::caused_by(code, error)
 }

@@ -96,8 +96,10 @@ fn on_link(
     let Some(link) = kernel.modelled(&at.ns, raw)? else { return Ok(()) };
     state.links.insert(at.name.clone(), link);
     state.addrs.extend(kernel.addrs_on(&at.ns, &at.name, raw.index)?);
-    state.neighs.extend(kernel.neighs_on(&at.ns, &at.name, raw.index)?);
-    if raw.kind == "vxlan" {
+    if scope.neighbours {
+        state.neighs.extend(kernel.neighs_on(&at.ns, &at.name, raw.index)?);
+    }
+    if scope.neighbours && raw.kind == "vxlan" {
         state.fdb.extend(kernel.fdb_on(&at.ns, &at.name, raw.index)?);
     }
     if scope.routes {
