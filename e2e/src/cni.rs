@@ -25,6 +25,8 @@ pub struct Cni {
     pub args: String,
     /// `CNI_PATH`, where the plugins are; [`CNI_BIN`] at first.
     pub path: String,
+    /// Other variables of the environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What a plugin answered.
@@ -74,6 +76,7 @@ impl Cni {
             ifname: "eth0".to_owned(),
             args: String::new(),
             path: CNI_BIN.to_owned(),
+            environment: Vec::new(),
         }
     }
 
@@ -88,6 +91,13 @@ impl Cni {
     #[must_use]
     pub fn args(mut self, args: &str) -> Self {
         args.clone_into(&mut self.args);
+        self
+    }
+
+    /// The same, with one more variable in the environment.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((key.to_owned(), value.to_owned()));
         self
     }
 
@@ -115,6 +125,9 @@ impl Cni {
             .env("CNI_IFNAME", &self.ifname)
             .env("CNI_PATH", &self.path)
             .stdin(stdin);
+        for (key, value) in &self.environment {
+            command = command.env(key, value);
+        }
         if !self.args.is_empty() {
             command = command.env("CNI_ARGS", &self.args);
         }

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod record;
 mod repair;
 pub mod tables;
+mod trace;
 pub mod wiring;
 
 pub use error::{Error, Refusal};

@@ -3,7 +3,7 @@
 use kernel::Kernel;
 use netstate::{Datapath, Desired, Mode, NsNames, Plan, Report, Scope};
 
-use crate::{Error, Refusal};
+use crate::{Error, Refusal, trace};
 
 /// Plans applied one after another for one attachment. Dropping it leaves what was done.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ impl<'k> Wiring<'k> {
     /// [`Error::Refused`], after everything of this attachment was taken back; what could not be
     /// is in the error. Shared objects stay: others may use them already.
     pub fn run(&mut self, plan: &Plan) -> Result<(), Error> {
+        trace::commands(plan, &self.names);
         let report = self.kernel.apply(plan);
         self.report.merge(report);
         match self.report.failed.take() {
@@ -49,6 +50,7 @@ impl<'k> Wiring<'k> {
     /// [`Error::Refused`] with [`kernel::Kind::Interrupted`] where it has; nothing was changed
     /// then, and what was done before stands.
     pub fn run_at(&mut self, plan: &Plan, generation: u32) -> Result<(), Error> {
+        trace::commands(plan, &self.names);
         let report = self.kernel.apply_at(plan, generation);
         self.take_up(report)
     }
@@ -91,6 +93,7 @@ impl<'k> Wiring<'k> {
 
 /// Applies removals to the end, whatever fails; returns the commands that failed, with reasons.
 pub fn remove(kernel: &mut Kernel, plan: &Plan, names: &NsNames) -> Vec<String> {
+    trace::commands(plan, names);
     let mut left = Vec::new();
     let mut rest = plan.clone();
     while !rest.is_empty() {
