@@ -36,7 +36,7 @@ pub use name::{LinkName, Mac, NameError, Ns, SysctlKey};
 pub use op::{Mode, Op, Step};
 pub use plan::Plan;
 pub use report::{Done, LinkFacts, Report};
-pub use route::{Route, RouteScope, Rule, TABLE_MAIN};
+pub use route::{IPV6_METRIC, Route, RouteScope, Rule, TABLE_MAIN};
 pub use scope::Scope;
 pub use state::{Desired, NetState, Observed, State};
 pub use text::NsNames;

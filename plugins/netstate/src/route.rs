@@ -9,6 +9,11 @@ use crate::name::LinkName;
 /// The main routing table (`RT_TABLE_MAIN`, `include/uapi/linux/rtnetlink.h`).
 pub const TABLE_MAIN: u32 = 254;
 
+/// The metric of an IPv6 route that was given none (`IP6_RT_PRIO_USER`,
+/// `include/uapi/linux/ipv6_route.h`). A removal must say it: without one the kernel removes the
+/// first route with any metric.
+pub const IPV6_METRIC: u32 = 1024;
+
 /// How far a destination is (`enum rt_scope_t`, `include/uapi/linux/rtnetlink.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteScope {

@@ -4,7 +4,7 @@ use crate::addr::Addr;
 use crate::link::{BridgePort, Link, LinkChange, LinkKind};
 use crate::name::LinkName;
 use crate::nft::Element;
-use crate::route::{Route, RouteScope};
+use crate::route::{IPV6_METRIC, Route, RouteScope};
 use crate::vlan;
 
 /// How much is compared.
@@ -94,8 +94,17 @@ pub(super) fn same_claim(a: &Element, b: &Element) -> bool {
     a.key == b.key && a.comment == b.comment
 }
 
+/// In this order: a bridge takes its MTU and address from the ports that join it, so a port has its
+/// own before; and it is up when all else is right.
 fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkChange> {
     let mut changes = Vec::new();
+    changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
+    changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
+    if have.promisc != want.promisc && (want.promisc || strip) {
+        changes.push(LinkChange::Promisc(want.promisc));
+    }
+    let alias = differing(have.alias.as_deref(), want.alias.as_deref());
+    changes.extend(alias.map(|alias| LinkChange::Alias(alias.to_owned())));
     let mut port = have.port.clone().unwrap_or_default();
     if have.master != want.master && (want.master.is_some() || strip) {
         changes.push(LinkChange::Master(want.master.clone()));
@@ -112,13 +121,6 @@ fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkCha
     {
         changes.push(LinkChange::VlanFiltering(*want_filtering));
     }
-    changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
-    changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
-    if have.promisc != want.promisc && (want.promisc || strip) {
-        changes.push(LinkChange::Promisc(want.promisc));
-    }
-    let alias = differing(have.alias.as_deref(), want.alias.as_deref());
-    changes.extend(alias.map(|alias| LinkChange::Alias(alias.to_owned())));
     if have.up != want.up && (want.up || strip) {
         changes.push(LinkChange::Up(want.up));
     }
@@ -146,11 +148,11 @@ fn differing<T: PartialEq>(have: Option<T>, want: Option<T>) -> Option<T> {
     if have == want { None } else { want }
 }
 
-/// IPv4 routes have metric 0 where nothing is said, IPv6 routes 1024 (`IP6_RT_PRIO_USER`), which
-/// also is what 0 means there.
+/// IPv4 routes have metric 0 where nothing is said, IPv6 routes [`IPV6_METRIC`], which also is what
+/// 0 means there.
 fn metric(route: &Route) -> u32 {
     match route.metric {
-        Some(0) | None if route.dst.is_ipv6() => 1024,
+        Some(0) | None if route.dst.is_ipv6() => IPV6_METRIC,
         metric => metric.unwrap_or(0),
     }
 }

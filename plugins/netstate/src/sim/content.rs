@@ -13,11 +13,13 @@ use crate::plan::compare::{Rigour, same_addr_key, same_route, same_route_key};
 use crate::route::{Route, RouteScope, Rule};
 use crate::state::NetState;
 
+const NO_IPV6: &str = "the MTU is too small for IPv6";
+
 impl Sim {
     pub(super) fn add_addr(&mut self, ns: &Ns, addr: &Addr, mode: Mode) -> Result<Outcome, Fault> {
         let link = self.link(ns, &addr.link)?;
         if addr.net.is_ipv6() && !has_ipv6(link) {
-            return Err(Fault::Invalid("the MTU is too small for IPv6"));
+            return Err(Fault::Invalid(NO_IPV6));
         }
         let space = self.space(ns);
         if let Some(have) = space.addrs.iter().find(|have| same_addr_key(have, addr)) {
@@ -149,6 +151,9 @@ impl Sim {
         let named = route.dev.as_ref().map(|dev| self.link(ns, dev)).transpose()?;
         if named.is_some_and(|link| !link.up) {
             return Err(Fault::Down);
+        }
+        if route.dst.is_ipv6() && named.is_some_and(|link| !has_ipv6(link)) {
+            return Err(Fault::Invalid(NO_IPV6));
         }
         let named = named.map(|link| link.name.clone());
         let Some(via) = route.via else {

@@ -47,7 +47,7 @@ fn run_samples(container: &str) {
 }
 
 /// A host and a container's namespace, both gone when the script ends.
-const PREPARE: &str = "
+pub(super) const PREPARE: &str = "
 set -eu
 fail() {
     echo \"exit $1 of:\" >&2; cat >&2; cat /run/err >&2
@@ -64,7 +64,7 @@ ip link add name vx up type vxlan id 7 dstport 4789
 set +e
 ";
 
-fn may_make_namespaces() -> bool {
+pub(super) fn may_make_namespaces() -> bool {
     let can = run("true").status.success();
     let required = std::env::var("E2E_REQUIRE").is_ok_and(|value| value == "1");
     assert!(can || !required, "E2E_REQUIRE=1, but no network namespace can be made (not root?)");
@@ -74,10 +74,10 @@ fn may_make_namespaces() -> bool {
     can
 }
 
-fn run(script: &str) -> Output {
+pub(super) fn run(script: &str) -> Output {
     Command::new("unshare").args(["--net", "--mount", "sh", "-c", script]).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

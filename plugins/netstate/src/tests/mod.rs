@@ -2,6 +2,7 @@
 
 mod commands;
 mod golden;
+mod linux;
 mod properties;
 mod samples;
 mod scenes;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::linux::cases;
 use super::states::{parents, states};
 use crate::sim::{Sim, SimError};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(128),
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -153,7 +154,7 @@ proptest! {
     }
 }
 
-fn scope_of(states: &[&State]) -> Scope {
+pub(super) fn scope_of(states: &[&State]) -> Scope {
     let mut all = Scope { routes: true, ..Scope::default() };
     for state in states {
         let scope = Scope::of(&Desired((*state).clone()));
@@ -241,7 +242,7 @@ fn with_foreign(mut state: State) -> State {
     host.rules.insert(crate::Rule { priority: 32766, from: None, to: None, table: 254 });
     let mut table = super::states::table(1);
     table.id.name = "filter".to_owned();
-    let set = crate::nft::SetId::new(&table.id, "set");
+    let set = crate::nft::SetId::new(&table.id, "sources");
     let ip = crate::nft::Value::Ipv4(std::net::Ipv4Addr::new(192, 0, 2, 9));
     let element = crate::nft::Element { key: vec![ip], data: Vec::new(), comment: String::new() };
     host.add_element(set, element);

@@ -69,7 +69,7 @@ fn links() -> Vec<Sample> {
         host(set("vethab12", port_changes()))
             .shows("bridge -d link show dev vethab12 | grep -q 'hairpin on.*isolated on'"),
         host(set("vethab12", vlan_changes())).maybe(),
-        host(set("cni0", vec![LinkChange::VlanFiltering(true)])).maybe(),
+        host(set("cni0", vec![LinkChange::VlanFiltering(true), LinkChange::Up(true)])).maybe(),
         container(set("eth0", link_changes()))
             .shows("ip -n box link show dev eth0 | grep -q 'alias owner'"),
         host(set("mv1", vec![LinkChange::Master(Some(name("cni0")))]))

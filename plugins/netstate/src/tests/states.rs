@@ -281,7 +281,7 @@ impl Recipe {
             .insert(SysctlKey::fixed("net/ipv4/ip_forward"), u8::from(self.forward).to_string());
         let Some(version) = self.table else { return };
         let table = table(version);
-        let (set, map) = (SetId::new(&table.id, "set"), SetId::new(&table.id, "map"));
+        let (set, map) = (SetId::new(&table.id, "sources"), SetId::new(&table.id, "ports"));
         for &(key, data) in &self.elements {
             let ip = Value::Ipv4(Ipv4Addr::new(10, 0, 0, key));
             let comment = format!("owner {key}");
@@ -303,8 +303,12 @@ pub(super) fn table(version: u8) -> Table {
     let id = TableId::new(Family::Inet, "netd");
     let key = vec![DataType::Ipv4Addr];
     let sets = vec![
-        Set { name: "set".to_owned(), key: key.clone(), data: Vec::new() },
-        Set { name: "map".to_owned(), key, data: vec![DataType::Ipv4Addr, DataType::InetService] },
+        Set { name: "sources".to_owned(), key: key.clone(), data: Vec::new() },
+        Set {
+            name: "ports".to_owned(),
+            key,
+            data: vec![DataType::Ipv4Addr, DataType::InetService],
+        },
     ];
     Table { id, comment: format!("schema {version}"), sets, chains: Vec::new() }
 }
@@ -371,7 +375,8 @@ fn add_content(state: &mut State, at: &LinkRef, recipe: &LinkRecipe) {
 
 fn add_route(state: &mut State, recipe: &RouteRecipe) {
     let at = at(recipe.link);
-    if !state.link(&at).is_some_and(|link| link.up) {
+    let min_mtu = if recipe.v6 { 1280 } else { 68 };
+    if !state.link(&at).is_some_and(|link| link.up && link.mtu >= Some(min_mtu)) {
         return;
     }
     let space = state.ns_mut(at.ns);

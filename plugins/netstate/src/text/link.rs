@@ -126,6 +126,8 @@ fn after_birth(link: &Link) -> Vec<LinkChange> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     IpSet,
+    /// What follows `type` must end the command.
+    IpSetType,
     BridgeSet,
     VlanAdd,
     VlanDel,
@@ -139,8 +141,8 @@ impl Verb {
             | LinkChange::Mac(_)
             | LinkChange::Master(_)
             | LinkChange::Promisc(_)
-            | LinkChange::Alias(_)
-            | LinkChange::VlanFiltering(_) => Self::IpSet,
+            | LinkChange::Alias(_) => Self::IpSet,
+            LinkChange::VlanFiltering(_) => Self::IpSetType,
             LinkChange::Hairpin(_) | LinkChange::Isolated(_) => Self::BridgeSet,
             LinkChange::AddVlan(_) => Self::VlanAdd,
             LinkChange::DelVlan(_) => Self::VlanDel,
@@ -154,7 +156,7 @@ impl Verb {
 
     fn words(self) -> &'static str {
         match self {
-            Self::IpSet | Self::BridgeSet => "link set",
+            Self::IpSet | Self::IpSetType | Self::BridgeSet => "link set",
             Self::VlanAdd => "vlan add",
             Self::VlanDel => "vlan del",
         }
@@ -162,7 +164,7 @@ impl Verb {
 
     fn tool(self) -> Tool {
         match self {
-            Self::IpSet => Tool::Ip,
+            Self::IpSet | Self::IpSetType => Tool::Ip,
             Self::BridgeSet | Self::VlanAdd | Self::VlanDel => Tool::Bridge,
         }
     }

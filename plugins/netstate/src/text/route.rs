@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use super::shell::{Line, Tool, Words, quote};
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::name::SysctlKey;
-use crate::route::{Route, RouteScope, Rule, TABLE_MAIN};
+use crate::route::{IPV6_METRIC, Route, RouteScope, Rule, TABLE_MAIN};
 
 pub(super) fn add_addr(addr: &Addr) -> Vec<Line> {
     let mut words = Words::new("addr add");
@@ -54,7 +54,10 @@ pub(super) fn route(verb: &str, route: &Route) -> Vec<Line> {
     }
     push_scope(&mut words, route);
     words.pair_if("src", route.src);
-    words.pair_if("metric", route.metric);
+    // Without a metric the kernel removes the first IPv6 route with any (`ip6_route_del()`,
+    // `net/ipv6/route.c`).
+    let default = (verb == "del" && route.dst.is_ipv6()).then_some(IPV6_METRIC);
+    words.pair_if("metric", route.metric.or(default));
     words.pair_if("mtu", route.mtu);
     words.pair_if("advmss", route.advmss);
     vec![words.into_line(family(route.dst))]
