@@ -21,9 +21,9 @@ use rustix::net::{
 ///
 /// It is sent as a message into a pair of unix sockets, together with the receiving end: then
 /// nobody can ever receive it, which the kernel finds out when it next closes a unix socket, and
-/// that is the sending end (unix(7), "`SCM_RIGHTS`"; `net/unix/garbage.c`). Kernels before 6.8 (and
-/// its stable updates) do this inside `close()`: there it waits as an ordinary close would, and so
-/// it does where the user has too many descriptors in messages.
+/// that is the sending end (unix(7), "`SCM_RIGHTS`"; `net/unix/garbage.c`). Kernels before 6.9
+/// (commit 8b90a9f819dc, in stable updates of 2025 too) do this inside `close()`: there it waits as
+/// an ordinary close would, and so it does where the user has too many descriptors in messages.
 ///
 /// The kernel closes such sockets one after the other: for one of each program, not for many.
 pub fn close_in_background(socket: impl Into<OwnedFd>) {
