@@ -76,9 +76,14 @@ impl Netns {
     /// The calling thread's namespace.
     ///
     /// # Errors
-    /// As [`Netns::open`]; `/proc` must be mounted.
+    /// [`NetnsError::Open`], as without `/proc`.
     pub fn current() -> Result<Self, NetnsError> {
-        Self::open(Path::new(CURRENT))
+        // What it is needs no checking.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        match rustix::fs::open(CURRENT, flags, Mode::empty()) {
+            Ok(fd) => Ok(Self(Arc::new(fd))),
+            Err(e) => Err(NetnsError::Open(PathBuf::from(CURRENT), e.into())),
+        }
     }
 
     /// Takes a descriptor that came from elsewhere, as by a socket; `name` is for messages.

@@ -4,6 +4,7 @@ mod fail;
 mod group;
 mod link;
 mod nft;
+mod plans;
 mod route;
 mod sysctl;
 

@@ -61,7 +61,7 @@ impl Kernel {
         batch.push(rtm::GETNSID, 0, &nsid(netns));
         let action = "look up the id of a network namespace";
         let socket = self.route(seen_from)?;
-        let replies = socket.exchange(batch, 0).map_err(|e| Error::os(action, e))?;
+        let replies = socket.ask(batch).map_err(|e| Error::os(action, e))?;
         if let Some((_, refusal)) = replies.first_refusal() {
             return Err(Error::refused(action, refusal.clone()));
         }
@@ -76,7 +76,7 @@ impl Kernel {
     ) -> Result<Option<RawLink>, Error> {
         let mut batch = Batch::default();
         batch.push(rtm::GETLINK, 0, &query);
-        let replies = self.route(ns)?.exchange(batch, 0).map_err(|e| Error::os(action(), e))?;
+        let replies = self.route(ns)?.ask(batch).map_err(|e| Error::os(action(), e))?;
         match replies.first_refusal() {
             Some((_, refusal)) if is_no_link(refusal) => Ok(None),
             Some((_, refusal)) => Err(Error::refused(action(), refusal.clone())),

@@ -231,7 +231,7 @@ impl Kernel {
         batch: Batch,
         action: &dyn Fn() -> String,
     ) -> Result<Replies, Error> {
-        self.netfilter(ns)?.exchange(batch, 0).map_err(|e| Error::os(action(), e))
+        self.netfilter(ns)?.ask(batch).map_err(|e| Error::os(action(), e))
     }
 
     fn listing<T>(

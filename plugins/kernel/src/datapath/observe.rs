@@ -18,6 +18,12 @@ pub(super) fn observe(kernel: &mut Kernel, scope: &Scope) -> Result<Observed, Er
     if let Some(protocol) = scope.route_protocol {
         routes_by(kernel, protocol, &mut observed)?;
     }
+    for (ns, table) in &scope.rule_tables {
+        let rules = kernel.rules_to(ns, *table)?;
+        if !rules.is_empty() {
+            observed.0.ns_mut(ns.clone()).rules.extend(rules);
+        }
+    }
     sysctls(kernel, scope, &mut observed)?;
     for (ns, id) in &scope.tables {
         if let Some(table) = kernel.table(ns, id)? {

@@ -3,14 +3,14 @@
 use ipnetwork::IpNetwork;
 use netlink_packet_core::Emitable;
 use netlink_packet_route::AddressFamily;
-use netstate::{Addr, Fdb, LinkName, Neigh, Ns, Route};
+use netstate::{Addr, Fdb, LinkName, Neigh, Ns, Route, Rule};
 use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Refusal};
 use crate::route::{
-    addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, routes_by, routes_in,
-    routes_of, rtm,
+    addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, read_rule, routes_by,
+    routes_in, routes_of, rtm, rules_of,
 };
 
 /// IPv4 and IPv6.
@@ -119,6 +119,18 @@ impl Kernel {
         self.listed(ns, rtm::GETNEIGH, &query, &action, |body| {
             read_fdb(body, name).filter(|(i, _)| *i == index).map(|(_, fdb)| fdb)
         })
+    }
+
+    /// The policy rules that look a table up and that the model has words for.
+    pub(crate) fn rules_to(&mut self, ns: &Ns, table: u32) -> Result<Vec<Rule>, Error> {
+        let mut rules = Vec::new();
+        for family in FAMILIES {
+            let action = || format!("list policy rules for table {table}");
+            rules.extend(self.listed(ns, rtm::GETRULE, &rules_of(family), &action, |body| {
+                read_rule(body).filter(|rule| rule.table == table)
+            })?);
+        }
+        Ok(rules)
     }
 
     /// Dumps, and keeps what `read` makes of each message. What is not there is an empty list.

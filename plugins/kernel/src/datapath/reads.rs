@@ -86,7 +86,7 @@ impl Kernel {
         let action = || format!("look up the route to {to}");
         let mut batch = Batch::default();
         batch.push(rtm::GETROUTE, 0, &local_query(to));
-        let replies = self.route(ns)?.exchange(batch, 0).map_err(|e| Error::os(action(), e))?;
+        let replies = self.route(ns)?.ask(batch).map_err(|e| Error::os(action(), e))?;
         match replies.first_refusal() {
             Some((_, refusal)) if is_unreachable(refusal) => return Ok(None),
             Some((_, refusal)) => return Err(Error::refused(action(), refusal.clone())),

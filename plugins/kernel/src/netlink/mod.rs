@@ -3,6 +3,7 @@
 
 mod batch;
 mod parse;
+mod receive;
 mod socket;
 pub(crate) mod wire;
 

@@ -26,6 +26,14 @@ pub(crate) fn errno(body: &[u8]) -> Option<i32> {
     Some(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?).saturating_neg())
 }
 
+/// The kernel's text at the end of a dump that failed, which stands after the error number.
+pub(crate) fn dump_explanation(message: Received<'_>) -> String {
+    if message.flags & flag::ACK_TLVS == 0 {
+        return String::new();
+    }
+    Attrs(message.body.get(4..).unwrap_or_default()).text(ATTR_MSG).unwrap_or_default()
+}
+
 /// The kernel's text, which stands after the request: its header, or all of it.
 fn explanation(message: Received<'_>) -> Option<String> {
     if message.flags & flag::ACK_TLVS == 0 {

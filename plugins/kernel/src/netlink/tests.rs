@@ -71,17 +71,33 @@ fn every_message_of_a_batch_is_answered_for() {
 }
 
 #[test]
-fn a_request_of_the_wrong_shape_is_refused_with_the_kernels_words() {
+fn questions_are_answered_without_acknowledgements() {
+    in_new_host(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        for last in [1, 77] {
+            let mut batch = Batch::default();
+            [1, 78, last].iter().for_each(|index| get_link(&mut batch, *index));
+            let replies = socket.ask(batch).unwrap();
+            let ok: Vec<bool> = replies.results.iter().map(Result::is_ok).collect();
+            assert_eq!(ok, [true, false, last == 1]);
+            let data: Vec<usize> = replies.data.iter().map(|(message, ..)| *message).collect();
+            assert_eq!(data, if last == 1 { vec![0, 2] } else { vec![0] });
+        }
+    });
+}
+
+#[test]
+fn a_dump_of_the_wrong_shape_is_refused_with_the_kernels_words() {
     in_new_host(|| {
         let mut socket = Socket::open(Protocol::Route).unwrap();
         let mut batch = Batch::default();
-        batch.push_with(18, 0, |out| {
-            out.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+        batch.push_with(18, flag::DUMP, |out| {
+            let index = 9_u32.to_ne_bytes();
+            out.extend_from_slice(&[[0; 4], index, [0; 4], [0; 4]].concat());
         });
-        let replies = socket.exchange(batch, 0).unwrap();
-        let (_, refusal) = replies.first_refusal().unwrap();
+        let refusal = socket.dump_batch(batch, |(): &mut (), _, _| {}).unwrap_err();
         assert_eq!(refusal.errno, 22);
-        assert!(!refusal.text.is_empty());
+        assert_eq!(refusal.text, "Filter by device index not supported for link dumps");
     });
 }
 

@@ -10,8 +10,10 @@ mod read;
 pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
 pub(crate) use link::{Birth, Changes, brief, by_index, by_name, create, group, nsid, vlans};
 pub(crate) use link_read::RawLink;
-pub(crate) use nexthop::{local_query, route, routes_by, routes_in, routes_of, rule};
-pub(crate) use read::{read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route};
+pub(crate) use nexthop::{local_query, route, routes_by, routes_in, routes_of, rule, rules_of};
+pub(crate) use read::{
+    read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_rule,
+};
 
 /// Message types (`include/uapi/linux/rtnetlink.h`).
 pub(crate) mod rtm {
@@ -30,6 +32,7 @@ pub(crate) mod rtm {
     pub(crate) const GETNEIGH: u16 = 30;
     pub(crate) const NEWRULE: u16 = 32;
     pub(crate) const DELRULE: u16 = 33;
+    pub(crate) const GETRULE: u16 = 34;
     pub(crate) const GETNSID: u16 = 90;
 }
 

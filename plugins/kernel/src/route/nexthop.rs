@@ -92,6 +92,13 @@ pub(crate) fn rule(rule: &Rule) -> RuleMessage {
     message
 }
 
+/// All rules of a family, for a dump; the kernel has no filter for them.
+pub(crate) fn rules_of(family: AddressFamily) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = family;
+    message
+}
+
 fn unicast(family: AddressFamily) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family;

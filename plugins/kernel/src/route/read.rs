@@ -18,7 +18,8 @@ use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType,
 };
-use netstate::{Addr, Fdb, LinkName, Mac, Neigh, Route, RouteScope};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use netstate::{Addr, Fdb, LinkName, Mac, Neigh, Route, RouteScope, Rule};
 
 /// `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
@@ -103,6 +104,29 @@ pub(crate) fn read_fdb(body: &[u8], name: &LinkName) -> Option<(u32, Fdb)> {
     let (message, mac, dst) = neighbour(body)?;
     let permanent = u16::from(message.header.state) & PERMANENT != 0;
     permanent.then_some((message.header.ifindex, Fdb { link: name.clone(), mac, dst: dst? }))
+}
+
+/// A rule that looks up a table, from `RTM_NEWRULE`; not one with other conditions than ours.
+pub(crate) fn read_rule(body: &[u8]) -> Option<Rule> {
+    let message = RuleMessage::parse(body).ok()?;
+    if message.header.action != RuleAction::ToTable {
+        return None;
+    }
+    let net = |ip: &IpAddr, prefix| IpNetwork::new(*ip, prefix).ok();
+    let mut rule = Rule { priority: 0, from: None, to: None, table: message.header.table.into() };
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Priority(priority) => rule.priority = *priority,
+            RuleAttribute::Table(table) => rule.table = *table,
+            RuleAttribute::Source(ip) => rule.from = net(ip, message.header.src_len),
+            RuleAttribute::Destination(ip) => rule.to = net(ip, message.header.dst_len),
+            RuleAttribute::Iifname(_) | RuleAttribute::Oifname(_) | RuleAttribute::FwMark(_) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    Some(rule)
 }
 
 /// The number by which the asking namespace knows another, from `RTM_NEWNSID`.

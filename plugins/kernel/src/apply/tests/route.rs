@@ -179,8 +179,9 @@ fn neighbours_forwarding_entries_and_rules_come_and_go() {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        let mut scope = Scope::default();
+        let mut scope = Scope { neighbours: true, ..Scope::default() };
         scope.links.insert(at(Ns::Host, "vx0"));
+        scope.rule_tables.insert((Ns::Host, 5000));
         let seen = kernel.observe(&scope).unwrap();
         let seen = seen.0.ns(&Ns::Host).unwrap();
         for op in &ops {
@@ -188,9 +189,11 @@ fn neighbours_forwarding_entries_and_rules_come_and_go() {
                 assert!(seen.fdb.contains(fdb), "{fdb:?} in {:?}", seen.fdb);
             } else if let Op::AddNeigh(neigh) = op {
                 assert!(seen.neighs.contains(neigh), "{neigh:?}");
+            } else if let Op::AddRule(rule) = op {
+                assert!(seen.rules.contains(rule), "{rule:?} in {:?}", seen.rules);
             }
         }
-        assert_eq!((seen.fdb.len(), seen.neighs.len()), (3, 2));
+        assert_eq!((seen.fdb.len(), seen.neighs.len(), seen.rules.len()), (3, 2, 2));
         let rival = (Ns::Host, Mode::Ensure, neigh("10.3.0.1", 9));
         let error = failure(kernel.apply(&plan([rival])));
         assert!(error.to_string().ends_with("there is already 02:00:00:00:00:01"), "{error}");
