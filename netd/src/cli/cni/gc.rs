@@ -6,14 +6,13 @@
 use std::process::ExitCode;
 
 use attach::Store;
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use cni::{Attachment, Error, skel};
 use serde_json::{Value, json};
 
 use super::{Dirs, network};
+use crate::cli::failure;
 use crate::cli::output::{self, Output, Table};
-use crate::cli::{Cli, failure};
 use crate::stale::{Known, Outcome, Sweep};
 
 /// Said where it is not clear what is valid.
@@ -36,7 +35,7 @@ pub(super) struct Args {
     #[arg(long)]
     stale: bool,
     /// Only print what --stale would remove
-    #[arg(long, requires = "stale")]
+    #[arg(long, requires = "stale", conflicts_with_all = ["valid", "none_valid"])]
     dry_run: bool,
     #[command(flatten)]
     dirs: Dirs,
@@ -51,8 +50,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let listed = args.none_valid || !args.valid.is_empty();
     let (Some(name), true) = (&args.network, listed) else {
-        let error = Cli::command().error(ErrorKind::MissingRequiredArgument, SAY_WHAT_IS_VALID);
-        return Err(error.into());
+        let kind = ErrorKind::MissingRequiredArgument;
+        return Err(clap::Error::raw(kind, SAY_WHAT_IS_VALID).into());
     };
     let runtime = args.dirs.runtime()?;
     let network = network(&runtime, name)?;
