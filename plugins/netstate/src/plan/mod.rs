@@ -8,6 +8,8 @@ pub(crate) mod compare;
 mod order;
 mod planner;
 mod remove;
+#[cfg(test)]
+mod tests;
 
 use compare::Rigour;
 use order::arrange;

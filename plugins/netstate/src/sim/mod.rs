@@ -10,6 +10,8 @@ mod error;
 mod link;
 mod nft;
 mod observe;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ use crate::{
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: cases() / 8,
+        cases: cases() / 16,
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()

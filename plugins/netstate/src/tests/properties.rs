@@ -205,7 +205,8 @@ fn vague(mut state: State) -> State {
     let parents = parents(&state);
     for (n, at) in all.iter().enumerate() {
         let space = state.ns_mut(at.ns.clone());
-        let has_ipv6 = space.addrs.iter().any(|a| a.link == at.name && a.net.is_ipv6());
+        let has_ipv6 = space.addrs.iter().any(|a| a.link == at.name && a.net.is_ipv6())
+            || space.routes.iter().any(|r| r.dev.as_ref() == Some(&at.name) && r.dst.is_ipv6());
         let Some(link) = space.links.get_mut(&at.name) else { continue };
         // Where the MTU decides what is possible it must be asked for.
         let is_macvlan = matches!(link.kind, LinkKind::MacVlan { .. });

@@ -28,6 +28,43 @@ pub(super) fn all() -> Vec<Sample> {
     samples
 }
 
+#[test]
+fn there_is_a_sample_of_every_kind_of_operation() {
+    let kinds: std::collections::BTreeSet<u8> =
+        all().iter().map(|sample| number(&sample.step.op)).collect();
+    assert_eq!(kinds, (0..KINDS).collect());
+}
+
+const KINDS: u8 = 22;
+
+/// Does not compile when a kind is missing: then [`KINDS`] and the samples need one more.
+fn number(op: &Op) -> u8 {
+    match op {
+        Op::AddLink { .. } => 0,
+        Op::SetLink { .. } => 1,
+        Op::DelLink(_) => 2,
+        Op::AddAddr(_) => 3,
+        Op::DelAddr(_) => 4,
+        Op::AddRoute(_) => 5,
+        Op::DelRoute(_) => 6,
+        Op::AddNeigh(_) => 7,
+        Op::DelNeigh(_) => 8,
+        Op::AddFdb(_) => 9,
+        Op::DelFdb(_) => 10,
+        Op::AddRule(_) => 11,
+        Op::DelRule(_) => 12,
+        Op::SetSysctl { .. } => 13,
+        Op::AddTable(_) => 14,
+        Op::DelTable(_) => 15,
+        Op::AddChain { .. } => 16,
+        Op::AddSet { .. } => 17,
+        Op::InsertRule { .. } => 18,
+        Op::DelRuleOf { .. } => 19,
+        Op::AddElement { .. } => 20,
+        Op::DelElement { .. } => 21,
+    }
+}
+
 fn links() -> Vec<Sample> {
     let bridge = Link {
         mtu: Some(1500),

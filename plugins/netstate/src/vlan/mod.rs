@@ -1,5 +1,8 @@
 //! Sets of VLAN ids of a bridge port, kept as ranges in order that cannot be joined further.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use crate::link::VlanRange;
