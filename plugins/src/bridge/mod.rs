@@ -120,9 +120,9 @@ impl Add<'_> {
         self.store.claim(&record).map_err(|e| attach_error(&e))?;
         let mut wiring = Wiring::new(&mut kernel, attachment::ns_names(self.request));
         let wired = self.apply(&mut wiring, &ensure, &own, &port, &shared);
-        let done = wired.and_then(|()| {
-            result::of_add(self.request, &shared, &port, wiring.report(), addressing)
-        });
+        let bridge_mac = observed.0.ns(&Ns::Host).and_then(|h| h.links.get(&shared.name)?.mac);
+        let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
+        let done = wired.and_then(|()| made.result(self.request, wiring.report(), addressing));
         done.map_err(|error| {
             let error = removal::after_failure(&mut wiring, error);
             removal::forget_record(&self.store, &record, error)
@@ -140,12 +140,26 @@ impl Add<'_> {
         let mut plans = vec![ensure.clone(), Plan::create(own)];
         plans.push(Plan { steps: port.vlan_steps() });
         for plan in plans.iter().filter(|p| !p.is_empty()) {
-            wiring.run(plan).map_err(|e| attach_error(&e))?;
+            wiring.run(plan).map_err(|e| self.explain(wiring.kernel(), &e, &port.ifname))?;
         }
         if self.conf.is_gateway {
             forward::enable(wiring.kernel(), &shared.gateways).map_err(|e| attach_error(&e))?;
         }
         Ok(())
+    }
+
+    /// A name that is taken in the container is the caller's mistake, and says so.
+    fn explain(&self, kernel: &mut Kernel, error: &attach::Error, ifname: &LinkName) -> Error {
+        let attach::Error::Refused { source, .. } = error else { return attach_error(error) };
+        let there = kernel.link_by_name(&Ns::Container, ifname);
+        if source.0.kind() == kernel::Kind::Exists && matches!(there, Ok(Some(_))) {
+            return Error::environment(format!(
+                "CNI_IFNAME: interface {:?} already exists in {:?}",
+                ifname.as_str(),
+                attachment::sandbox(self.request)
+            ));
+        }
+        attach_error(error)
     }
 
     /// The attachment's elements in the nf_tables sets.

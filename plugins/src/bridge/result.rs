@@ -3,7 +3,7 @@
 use cni::{AddResult, Error, Interface as CniInterface, Request, Version};
 use drivers::bridge::{Bridge as Shared, Port};
 use drivers::container::Interface;
-use netstate::{Desired, Link, LinkKind, LinkName, LinkRef, Ns, Report};
+use netstate::{Desired, Link, LinkKind, LinkName, LinkRef, Mac, Ns, Report};
 
 use super::conf::Conf;
 use crate::{attachment, convert};
@@ -11,38 +11,55 @@ use crate::{attachment, convert};
 /// Index of the container's interface among the result's.
 const CONTAINER: usize = 2;
 
-/// The result: bridge, host end, container end (and the VLAN's gateway link), as the reference
-/// orders them.
-pub(super) fn of_add(
-    request: &Request,
-    shared: &Shared,
-    port: &Port,
-    report: &Report<kernel::Error>,
-    addressing: AddResult,
-) -> Result<AddResult, Error> {
-    let interface = |ns: Ns, name: &LinkName, sandbox: String| {
-        let facts = report.links.get(&LinkRef { ns, name: name.clone() });
-        CniInterface {
-            name: name.to_string(),
-            mac: facts.map(|f| f.mac.to_string()).unwrap_or_default(),
-            mtu: facts.map(|f| f.mtu).filter(|m| *m > 0 && request.version >= Version::V1_1_0),
-            sandbox,
-            ..CniInterface::default()
+/// What an ADD has made.
+pub(super) struct Made<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) port: &'a Port,
+    pub(super) inside: &'a Interface,
+    /// The bridge's address, where the bridge was there before.
+    pub(super) bridge_mac: Option<Mac>,
+}
+
+impl Made<'_> {
+    /// The result: bridge, host end, container end (and the VLAN's gateway link), as the reference
+    /// orders them; routes with the default ones that were added.
+    pub(super) fn result(
+        &self,
+        request: &Request,
+        report: &Report<kernel::Error>,
+        addressing: AddResult,
+    ) -> Result<AddResult, Error> {
+        let interface = |ns: Ns, name: &LinkName, sandbox: String| {
+            let facts = report.links.get(&LinkRef { ns, name: name.clone() });
+            CniInterface {
+                name: name.to_string(),
+                mac: facts.map(|f| f.mac.to_string()).unwrap_or_default(),
+                mtu: facts.map(|f| f.mtu).filter(|m| *m > 0 && request.version >= Version::V1_1_0),
+                sandbox,
+                ..CniInterface::default()
+            }
+        };
+        let mut bridge = interface(Ns::Host, &self.shared.name, String::new());
+        if let Some(mac) = self.bridge_mac {
+            bridge.mac = mac.to_string();
         }
-    };
-    let sandbox = attachment::sandbox(request);
-    let mut interfaces = vec![
-        interface(Ns::Host, &shared.name, String::new()),
-        interface(Ns::Host, &port.host_link, String::new()),
-        interface(Ns::Container, &port.ifname, sandbox),
-    ];
-    if let Some(vlan) = &shared.gateway_vlan {
-        interfaces.push(interface(Ns::Host, &vlan.name, String::new()));
+        let sandbox = attachment::sandbox(request);
+        let mut interfaces = vec![
+            bridge,
+            interface(Ns::Host, &self.port.host_link, String::new()),
+            interface(Ns::Container, &self.port.ifname, sandbox),
+        ];
+        if let Some(vlan) = &self.shared.gateway_vlan {
+            interfaces.push(interface(Ns::Host, &vlan.name, String::new()));
+        }
+        let mut result = AddResult { interfaces, ..addressing };
+        for added in self.inside.routes.iter().skip(result.routes.len()) {
+            result.routes.push(cni::Route::new(convert::ip_net(added.dst), added.gw));
+        }
+        complete(&mut result, self.shared)?;
+        attachment::override_dns(request, &mut result)?;
+        Ok(result)
     }
-    let mut result = AddResult { interfaces, ..addressing };
-    complete(&mut result, shared)?;
-    attachment::override_dns(request, &mut result)?;
-    Ok(result)
 }
 
 /// Points the addresses to the container's interface and names the gateways that were filled in.
