@@ -173,6 +173,33 @@ fn without_firewalld_it_is_missed_only_where_it_is_asked_for() -> Result<()> {
 }
 
 #[test]
+fn gc_takes_out_what_no_attachment_needs_and_status_tells_whether_firewalld_runs() -> Result<()> {
+    with_firewalld(|lab| {
+        if PluginSet::selected()? == PluginSet::Reference {
+            return Ok(()); // it collects nothing, and always is ready
+        }
+        let site = Site::new(lab)?;
+        let asked = json!({ "cniVersion": "1.1.0", "backend": "firewalld" });
+        let collect = |valid: Value| {
+            let mut conf = asked.clone();
+            conf["cni.dev/valid-attachments"] = valid;
+            site.call("GC", conf, "")?.result()
+        };
+        let (code, text) = site.call("STATUS", asked.clone(), "")?.error()?;
+        ensure!(code == 50, "{text}");
+
+        let firewalld = FirewalldFixture::start(&site.host, SYSTEM_BUS)?;
+        site.call("STATUS", asked.clone(), "")?.result()?;
+        site.done("ADD")?;
+        collect(json!([{ "containerID": site.container.id(), "ifname": "eth0" }]))?;
+        ensure!(firewalld.sources("trusted")? == SOURCES);
+        collect(json!([]))?;
+        ensure!(firewalld.sources("trusted")?.is_empty());
+        collect(json!([])).map(drop)
+    })
+}
+
+#[test]
 fn del_succeeds_after_firewalld_and_its_bus_ended() -> Result<()> {
     with_firewalld(|lab| {
         if PluginSet::selected()? == PluginSet::Reference {
