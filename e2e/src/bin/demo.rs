@@ -69,13 +69,15 @@ impl Demo {
         println!(
             "\n  eth0 {} --- host --- red 10.1.0.1 --+-- web eth0 {web}  (8080 -> 80)\n\
              {:38}+-- sibling eth0 {}",
-            self.uplink.v4, "", self.members[1].v4
+            self.uplink.v4,
+            "",
+            self.member("sibling")?.v4
         );
-        let web = &self.members[0];
+        let web = self.member("web")?;
         show(&web.container, &["ip", "-brief", "addr"])?;
         show(&web.container, &["ip", "route"])?;
         ensure!(
-            probe::pings(&self.members[1].container, web.v4)?,
+            probe::pings(&self.member("sibling")?.container, web.v4)?,
             "siblings must reach each other"
         );
         say("sibling pings web: yes.");
@@ -84,7 +86,7 @@ impl Demo {
 
     fn way_out(&self) -> Result<()> {
         title("2. The way out: MASQUERADE on the uplink, and only there");
-        let web = &self.members[0];
+        let web = self.member("web")?;
         let inside = Capture::start(&self.host, "red", "tcp")?;
         let outside = Capture::start(&self.host, "eth0", "tcp")?;
         let seen = probe::ask(&web.container, Proto::Tcp, (Internet::V4, Internet::PORT))?;
@@ -110,8 +112,8 @@ impl Demo {
     fn published_port(&self) -> Result<()> {
         title("3. A published port: 8080 on the host is 80 in web");
         let loopback: IpAddr = "127.0.0.1".parse()?;
-        let sibling = &self.members[1].container;
-        let web = &self.members[0].container;
+        let sibling = &self.member("sibling")?.container;
+        let web = &self.member("web")?.container;
         let asks: [(&str, &dyn Place, IpAddr); 4] = [
             ("from the internet", &self.internet.host, self.uplink.v4),
             ("from the host, by 127.0.0.1", &self.host, loopback),
@@ -131,7 +133,7 @@ impl Demo {
     fn two_bridges(&mut self) -> Result<()> {
         title("4. Another bridge: no way between them but published ports");
         self.add("db", bridge("blue", 2), json!([]))?;
-        let (db, web) = (&self.members[2], &self.members[0]);
+        let (db, web) = (self.member("db")?, self.member("web")?);
         for (name, from, to, wanted) in [
             ("db   -> web ", &db.container, (web.v4, 80), false),
             ("web  -> db  ", &web.container, (db.v4, 80), false),
@@ -152,7 +154,7 @@ impl Demo {
                         "routes": [{ "dst": "0.0.0.0/0" }] } }] });
         self.add("wire", conf, json!([]))?;
         self.show_commands()?;
-        let wire = &self.members[3];
+        let wire = self.member("wire")?;
         let seen = probe::ask(&wire.container, Proto::Tcp, (Internet::V4, Internet::PORT))?;
         ensure!(seen.source.ip() == wire.v4, "seen as {}", seen.source);
         println!("  the internet saw {}: the container's own address", seen.source.ip());
@@ -183,6 +185,11 @@ impl Demo {
         let server = probe::serve(&container, 80, &[])?;
         self.members.push(Member { container, chain, v4, _server: server });
         Ok(v4)
+    }
+
+    fn member(&self, name: &str) -> Result<&Member> {
+        let mut members = self.members.iter();
+        members.find(|m| m.container.id() == name).with_context(|| format!("no container {name}"))
     }
 
     fn show_commands(&self) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The text of the tables, as an administrator sees it. `UPDATE_GOLDEN=1` rewrites the files.
 
+#![expect(clippy::expect_used, reason = "a test")]
+
 use std::fs;
 use std::path::Path;
 
