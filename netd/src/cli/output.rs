@@ -26,7 +26,7 @@ impl Output {
     /// Prints a document in the format asked for. A table without rows prints nothing.
     ///
     /// # Errors
-    /// As [`print`].
+    /// As [`print()`].
     pub(super) fn print(&self, table: &Table, document: &serde_json::Value) -> anyhow::Result<()> {
         match self.format {
             Format::Table => print(&table.text()),
