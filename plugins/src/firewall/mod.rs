@@ -7,6 +7,7 @@ mod conf;
 pub(crate) mod firewalld;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::IpAddr;
 
 use attach::wiring::{self, Wiring};
@@ -179,7 +180,11 @@ impl Part {
     fn firewalld(&self, backend: Backend) -> Result<Option<Firewalld>, Error> {
         match backend {
             Backend::Tables => Ok(None),
-            Backend::Auto => connect(),
+            // A bus that cannot be used is as good as none, unless firewalld was asked for.
+            Backend::Auto => Ok(connect().unwrap_or_else(|e| {
+                let _ = writeln!(std::io::stderr(), "firewall: firewalld is passed over: {e}");
+                None
+            })),
             Backend::Firewalld => connect()?.map(Some).ok_or_else(|| {
                 Error::config("backend is \"firewalld\", and firewalld does not run")
             }),
