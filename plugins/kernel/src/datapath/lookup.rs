@@ -4,7 +4,7 @@ use netstate::{LinkName, Ns};
 use rustix::io::Errno;
 
 use super::Kernel;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Kind, Refusal};
 use crate::netlink::Batch;
 use crate::route::{RawLink, brief, by_index, by_name, nsid, read_nsid, rtm};
 
@@ -80,7 +80,12 @@ impl Kernel {
         match replies.first_refusal() {
             Some((_, refusal)) if is_no_link(refusal) => Ok(None),
             Some((_, refusal)) => Err(Error::refused(action(), refusal.clone())),
-            None => Ok(replies.data.iter().find_map(|(_, _, body)| RawLink::parse(body))),
+            None => {
+                let link = replies.data.first().and_then(|(_, _, body)| RawLink::parse(body));
+                // Not to be taken for a link that is not there.
+                let unread = || Error::found(action(), Kind::Other, "the answer cannot be read");
+                link.map(Some).ok_or_else(unread)
+            }
         }
     }
 }

@@ -61,8 +61,9 @@ impl Kernel {
         }
     }
 
-    /// Forgets which interface index belongs to which name, and what sets are made of. A program that lives longer than one
-    /// attachment calls this before each round: links come and go and are renamed.
+    /// Forgets which interface index belongs to which name, and what sets are made of. A program
+    /// that lives longer than one attachment calls this before each round: links come and go and
+    /// are renamed.
     pub fn forget(&mut self) {
         for space in std::iter::once(&mut self.host).chain(&mut self.container) {
             space.indexes.clear();

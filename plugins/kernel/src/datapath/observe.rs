@@ -39,20 +39,26 @@ impl Kernel {
     pub(crate) fn modelled(&mut self, ns: &Ns, raw: &RawLink) -> Result<Option<Link>, Error> {
         let Ok(name) = LinkName::new(raw.name.clone()) else { return Ok(None) };
         let kind = self.kind(ns, raw)?;
-        let master = match raw.master {
-            Some(index) => self.name_at(ns, index)?,
+        let bridge = match raw.master {
+            Some(index) => self.raw_link_at(ns, index)?,
             None => None,
         };
+        let mut port = raw.port.clone();
+        if let Some(port) = &mut port
+            && bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering == Some(true))
+        {
+            port.vlans = Some(self.vlans_of(ns, raw.index)?);
+        }
         Ok(Some(Link {
             name,
             kind,
             mtu: Some(raw.mtu),
             mac: raw.mac,
-            master,
+            master: bridge.and_then(|bridge| LinkName::new(bridge.name).ok()),
             up: raw.up,
             promisc: raw.promisc,
             alias: raw.alias.clone(),
-            port: raw.port.clone(),
+            port,
         }))
     }
 

@@ -3,14 +3,14 @@
 use ipnetwork::IpNetwork;
 use netlink_packet_core::Emitable;
 use netlink_packet_route::AddressFamily;
-use netstate::{Addr, Fdb, LinkName, Neigh, Ns, Route, Rule};
+use netstate::{Addr, Fdb, LinkName, Neigh, Ns, Route, Rule, VlanRange};
 use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Refusal};
 use crate::route::{
-    addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, read_rule, routes_by,
-    routes_in, routes_of, rtm, rules_of,
+    PortVlans, addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, read_rule,
+    read_vlans, routes_by, routes_in, routes_of, rtm, rules_of,
 };
 
 /// IPv4 and IPv6.
@@ -119,6 +119,15 @@ impl Kernel {
         self.listed(ns, rtm::GETNEIGH, &query, &action, |body| {
             read_fdb(body, name).filter(|(i, _)| *i == index).map(|(_, fdb)| fdb)
         })
+    }
+
+    /// The VLANs of a port of a bridge that filters.
+    pub(crate) fn vlans_of(&mut self, ns: &Ns, index: u32) -> Result<Vec<VlanRange>, Error> {
+        let action = || format!("list VLANs of port number {index}");
+        let query = PortVlans(index);
+        let lists =
+            self.listed(ns, rtm::GETVLAN, &query, &action, |body| Some(read_vlans(body)))?;
+        Ok(lists.into_iter().flatten().collect())
     }
 
     /// The policy rules that look a table up and that the model has words for.

@@ -6,6 +6,7 @@ mod link;
 mod link_read;
 mod nexthop;
 mod read;
+mod vlan;
 
 pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
 pub(crate) use link::{Birth, Changes, brief, by_index, by_name, create, group, nsid, vlans};
@@ -14,6 +15,7 @@ pub(crate) use nexthop::{local_query, route, routes_by, routes_in, routes_of, ru
 pub(crate) use read::{
     read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_rule,
 };
+pub(crate) use vlan::{PortVlans, read_vlans};
 
 /// Message types (`include/uapi/linux/rtnetlink.h`).
 pub(crate) mod rtm {
@@ -34,6 +36,7 @@ pub(crate) mod rtm {
     pub(crate) const DELRULE: u16 = 33;
     pub(crate) const GETRULE: u16 = 34;
     pub(crate) const GETNSID: u16 = 90;
+    pub(crate) const GETVLAN: u16 = 114;
 }
 
 #[cfg(test)]

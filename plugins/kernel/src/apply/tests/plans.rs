@@ -4,7 +4,7 @@
 use netstate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
 use netstate::{
     Addr, BridgePort, Datapath, Desired, Fdb, Link, LinkKind, LinkName, MacVlanMode, Neigh, Ns,
-    Observed, Plan, Route, Rule, Scope, SysctlKey,
+    Observed, Op, Plan, Route, Rule, Scope, Step, SysctlKey,
 };
 
 use super::{applied, at, name};
@@ -125,6 +125,36 @@ fn an_attachment_to_a_bridge_goes_round() {
                  nft flush set inet t s; sysctl -qw net.ipv6.conf.br0.accept_ra=1";
     let inside = "ip addr del 10.1.0.2/24 dev eth0; ip -6 route del default";
     round_trip(&bridged(), "true", spoil, inside);
+}
+
+/// Setting something has no "exclusively": all may find it different.
+fn is_made(step: &Step) -> bool {
+    !matches!(step.op, Op::SetSysctl { .. } | Op::SetLink { .. })
+}
+
+#[test]
+fn of_parallel_plans_for_shared_things_one_makes_each_and_none_fails() {
+    let mut shared = Desired::default();
+    let host = bridged().0.ns(&Ns::Host).cloned().unwrap();
+    *shared.0.ns_mut(Ns::Host) = host;
+    shared.0.ns_mut(Ns::Host).links.remove(&name("veth1"));
+    for _ in 0..10 {
+        in_new_host(|| {
+            let start = std::sync::Barrier::new(8);
+            let makers: Vec<usize> = std::thread::scope(|scope| {
+                let apply = || {
+                    start.wait();
+                    let report = applied(&mut Kernel::open(None), &Plan::ensure(&shared));
+                    let made = report.done.iter().filter(|d| d.changed);
+                    made.filter(|d| is_made(&d.step)).count()
+                };
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(apply)).collect();
+                threads.into_iter().map(|t| t.join().unwrap()).collect()
+            });
+            let wanted = Plan::ensure(&shared).steps.iter().filter(|s| is_made(s)).count();
+            assert_eq!(makers.iter().sum::<usize>(), wanted);
+        });
+    }
 }
 
 #[test]

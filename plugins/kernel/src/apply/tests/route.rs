@@ -166,10 +166,11 @@ fn neighbours_forwarding_entries_and_rules_come_and_go() {
         ];
         let all = plan(ops.clone().map(|op| (Ns::Host, Mode::Ensure, op)));
         let mut kernel = Kernel::open(None);
-        let before = sh("bridge fdb show dev vx0; ip neigh; ip rule; ip -6 rule");
+        let before =
+            sh("bridge fdb show dev vx0; ip neigh show nud permanent; ip rule; ip -6 rule");
         let report = applied(&mut kernel, &all);
         applied(&mut kernel, &all);
-        let text = sh("bridge fdb show dev vx0; ip neigh; ip rule; ip -6 rule");
+        let text = sh("bridge fdb show dev vx0; ip neigh show nud permanent; ip rule; ip -6 rule");
         for part in [
             "02:00:00:00:00:01 dst 10.0.0.9 self permanent",
             "00:00:00:00:00:00 dst 10.0.0.8 self permanent",
@@ -198,6 +199,9 @@ fn neighbours_forwarding_entries_and_rules_come_and_go() {
         let error = failure(kernel.apply(&plan([rival])));
         assert!(error.to_string().ends_with("there is already 02:00:00:00:00:01"), "{error}");
         applied(&mut kernel, &report.undo());
-        assert_eq!(sh("bridge fdb show dev vx0; ip neigh; ip rule; ip -6 rule"), before);
+        assert_eq!(
+            sh("bridge fdb show dev vx0; ip neigh show nud permanent; ip rule; ip -6 rule"),
+            before
+        );
     });
 }
