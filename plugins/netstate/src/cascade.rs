@@ -33,8 +33,10 @@ impl State {
 
     /// The macvlans whose parent is this link.
     pub(crate) fn macvlans_on(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
-        self.links().filter(move |(_, child)| {
-            matches!(&child.kind, LinkKind::MacVlan { parent, .. } if parent == at)
+        let is_child = move |child: &&Link| matches!(&child.kind, LinkKind::MacVlan { parent, .. } if parent == at);
+        self.iter().flat_map(move |(ns, state)| {
+            let place = |child: &Link| LinkRef { ns: ns.clone(), name: child.name.clone() };
+            state.links.values().filter(is_child).map(move |child| (place(child), child))
         })
     }
 
@@ -172,7 +174,7 @@ impl NetState {
     pub(crate) fn drop_addr(&mut self, addr: &Addr) {
         self.addrs.retain(|a| !same_addr(a, addr));
         self.forget_source(addr.net.ip());
-        let has_ipv4 = self.addrs.iter().any(|a| a.link == addr.link && a.net.is_ipv4());
+        let has_ipv4 = self.addrs_on(&addr.link).any(|a| a.net.is_ipv4());
         if addr.net.is_ipv4() && !has_ipv4 {
             self.routes.retain(|r| r.dev.as_ref() != Some(&addr.link) || r.dst.is_ipv6());
             self.neighs.retain(|n| n.link != addr.link || n.ip.is_ipv6());
@@ -184,13 +186,12 @@ impl NetState {
     /// `promote_secondaries` 0).
     pub(crate) fn siblings(&self, addr: &Addr) -> Vec<Addr> {
         let same_subnet = |a: &&Addr| {
-            a.link == addr.link
-                && a.net.is_ipv4()
+            a.net.is_ipv4()
                 && a.net != addr.net
                 && a.net.prefix() == addr.net.prefix()
                 && a.net.network() == addr.net.network()
         };
-        self.addrs.iter().filter(same_subnet).cloned().collect()
+        self.addrs_on(&addr.link).filter(same_subnet).cloned().collect()
     }
 
     /// Whether an address of the namespace is this one.
@@ -199,7 +200,7 @@ impl NetState {
     }
 
     fn drop_all_on(&mut self, name: &LinkName) {
-        let addrs: Vec<Addr> = self.addrs.iter().filter(|a| &a.link == name).cloned().collect();
+        let addrs: Vec<Addr> = self.addrs_on(name).cloned().collect();
         self.routes.retain(|r| r.dev.as_ref() != Some(name));
         self.neighs.retain(|n| &n.link != name);
         self.fdb.retain(|e| &e.link != name);
@@ -210,8 +211,7 @@ impl NetState {
     }
 
     fn drop_ipv6_addrs(&mut self, name: &LinkName) {
-        let gone: Vec<Addr> =
-            self.addrs.iter().filter(|a| &a.link == name && a.net.is_ipv6()).cloned().collect();
+        let gone: Vec<Addr> = self.addrs_on(name).filter(|a| a.net.is_ipv6()).cloned().collect();
         for addr in &gone {
             self.drop_addr(addr);
         }

@@ -1,8 +1,9 @@
 //! The content of network namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-use ipnetwork::IpNetwork;
+use ipnetwork::{IpNetwork, Ipv4Network};
 
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::link::Link;
@@ -42,6 +43,14 @@ impl NetState {
     /// Adds an element to a set.
     pub fn add_element(&mut self, set: SetId, element: Element) {
         self.elements.entry(set).or_default().insert(element);
+    }
+
+    /// The addresses of a link.
+    pub(crate) fn addrs_on<'s>(&'s self, link: &'s LinkName) -> impl Iterator<Item = &'s Addr> {
+        let zero = Ipv4Addr::UNSPECIFIED;
+        let lowest = Ipv4Network::new(zero, 0).unwrap_or(Ipv4Network::from(zero));
+        let first = Addr::new(link.clone(), IpNetwork::V4(lowest));
+        self.addrs.range(first..).take_while(move |addr| addr.link == *link)
     }
 
     /// The routes by destination.

@@ -5,7 +5,7 @@ use super::order::{Phase, by_need};
 use super::planner::Planner;
 use super::remove::at_key;
 use crate::addr::Addr;
-use crate::cascade::{link_of, same_addr};
+use crate::cascade::same_addr;
 use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::op::Op;
@@ -18,7 +18,7 @@ impl<'a> Planner<'a> {
         let spaces: Vec<(&'a Ns, &'a NetState)> = self.want.iter().collect();
         for &(ns, want) in &spaces {
             self.add_tables(ns, want);
-            self.set_sysctls(ns, want, None);
+            self.set_sysctls(ns, None);
         }
         for at in by_need(self.want.links()) {
             if let (Some(link), Some(want)) = (self.want.link(&at), self.want.ns(&at.ns)) {
@@ -26,7 +26,7 @@ impl<'a> Planner<'a> {
             }
         }
         for &(ns, want) in &spaces {
-            self.add_addrs(ns, want, None);
+            self.add_addrs(ns, want.addrs.iter());
             self.add_neighs(ns, want);
             self.add_routes(ns, want);
             for rule in &want.rules {
@@ -52,15 +52,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Writes the sysctls of a link; without one, those that belong to no link made here.
-    fn set_sysctls(&mut self, ns: &Ns, want: &NetState, link: Option<&LinkName>) {
+    fn set_sysctls(&mut self, ns: &Ns, link: Option<&LinkName>) {
         let phase = if link.is_some() { Phase::Links } else { Phase::Sysctls };
-        for (key, value) in &want.sysctls {
-            if owner(want, key) != link || !self.sysctl_differs(ns, key, value) {
-                continue;
+        for (key, value) in self.sysctls(ns, link).to_vec() {
+            if self.sysctl_differs(ns, key, value) {
+                self.work.ns_mut(ns.clone()).sysctls.insert(key.clone(), value.to_owned());
+                let (key, value) = (key.clone(), value.to_owned());
+                self.push(phase, ns, Op::SetSysctl { key, value, optional: false });
             }
-            self.work.ns_mut(ns.clone()).sysctls.insert(key.clone(), value.clone());
-            let op = Op::SetSysctl { key: key.clone(), value: value.clone(), optional: false };
-            self.push(phase, ns, op);
         }
     }
 
@@ -83,16 +82,16 @@ impl<'a> Planner<'a> {
             (changes, Vec::new())
         };
         self.set_link(at, before);
-        self.set_sysctls(&at.ns, want, Some(&at.name));
-        self.add_addrs(&at.ns, want, Some(&at.name));
+        self.set_sysctls(&at.ns, Some(&at.name));
+        self.add_addrs(&at.ns, want.addrs_on(&at.name));
         self.set_link(at, after);
     }
 
     /// Makes a link with what one message can say: not the alias, nor the flags of a port
     /// (`rtnl_newlink_create()`, `net/core/rtnetlink.c`). A veth's far end comes with it, but down.
     fn add_link(&mut self, at: &LinkRef, link: &Link, want: &NetState) {
-        let waits = want.addrs.iter().any(|a| a.link == at.name)
-            || want.sysctls.keys().any(|key| owner(want, key) == Some(&at.name));
+        let waits = want.addrs_on(&at.name).next().is_some()
+            || !self.sysctls(&at.ns, Some(&at.name)).is_empty();
         let birth = Link { up: link.up && !waits, alias: None, port: None, ..link.clone() };
         let peer = birth.kind.peer().map(|peer| self.peer_init(peer));
         let mut there = birth.clone();
@@ -139,21 +138,17 @@ impl<'a> Planner<'a> {
     }
 
     fn has_content_to_come(&self, at: &LinkRef, want: &NetState) -> bool {
-        let addrs = want.addrs.iter().any(|a| a.link == at.name && !self.has_addr(&at.ns, a));
-        addrs
-            || want.sysctls.iter().any(|(key, value)| {
-                owner(want, key) == Some(&at.name) && self.sysctl_differs(&at.ns, key, value)
-            })
+        let mut sysctls = self.sysctls(&at.ns, Some(&at.name)).iter();
+        want.addrs_on(&at.name).any(|addr| !self.has_addr(&at.ns, addr))
+            || sysctls.any(|(key, value)| self.sysctl_differs(&at.ns, key, value))
     }
 
-    /// Adds the addresses of a link; without one, all that are missing.
-    fn add_addrs(&mut self, ns: &Ns, want: &NetState, link: Option<&LinkName>) {
-        for addr in &want.addrs {
-            if link.is_some_and(|link| *link != addr.link) || self.has_addr(ns, addr) {
-                continue;
+    fn add_addrs<'w>(&mut self, ns: &Ns, wanted: impl Iterator<Item = &'w Addr>) {
+        for addr in wanted {
+            if !self.has_addr(ns, addr) {
+                self.work.ns_mut(ns.clone()).addrs.insert(addr.clone());
+                self.push(Phase::Links, ns, Op::AddAddr(addr.clone()));
             }
-            self.work.ns_mut(ns.clone()).addrs.insert(addr.clone());
-            self.push(Phase::Links, ns, Op::AddAddr(addr.clone()));
         }
     }
 
@@ -204,19 +199,13 @@ impl<'a> Planner<'a> {
     }
 
     fn has_addr(&self, ns: &Ns, addr: &Addr) -> bool {
-        self.work.ns(ns).is_some_and(|have| have.addrs.iter().any(|a| same_addr(a, addr)))
+        self.work.ns(ns).is_some_and(|have| have.addrs_on(&addr.link).any(|a| same_addr(a, addr)))
     }
 
     fn sysctl_differs(&self, ns: &Ns, key: &SysctlKey, value: &str) -> bool {
         let have = self.work.ns(ns).and_then(|have| have.sysctls.get(key));
         have.map(String::as_str) != Some(value)
     }
-}
-
-/// The link of the state that a sysctl belongs to.
-fn owner<'s>(state: &'s NetState, key: &SysctlKey) -> Option<&'s LinkName> {
-    let name = link_of(key)?;
-    state.links.keys().find(|link| link.as_str() == name)
 }
 
 /// A link of which only the name and kind are known.

@@ -1,17 +1,18 @@
 //! The planner: it works on a copy of what is there, and lets each step have its effect on the
 //! copy before it decides on the next. So what dies with a link is made anew without being named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{Rigour, same_claim};
 use super::order::{Phase, Placed};
+use crate::cascade::link_of;
 use crate::link::LinkRef;
-use crate::name::Ns;
+use crate::name::{LinkName, Ns, SysctlKey};
 use crate::nft::{Element, SetId, TableId};
 use crate::op::{Mode, Op, Step};
 use crate::route::{Route, Rule};
 use crate::scope::Scope;
-use crate::state::State;
+use crate::state::{NetState, State};
 
 /// What may be taken away.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,9 @@ pub(super) enum Owned<'a> {
     Everything,
 }
 
+/// A sysctl and its value.
+pub(super) type Setting<'a> = (&'a SysctlKey, &'a str);
+
 #[derive(Debug)]
 pub(super) struct Planner<'a> {
     /// What will be there once the steps so far are done.
@@ -33,6 +37,8 @@ pub(super) struct Planner<'a> {
     pub(super) owned: Owned<'a>,
     /// Links that the plan makes.
     pub(super) born: BTreeSet<LinkRef>,
+    /// Wanted sysctls by the wanted link they come with; the others by none.
+    sysctls: BTreeMap<(Ns, Option<LinkName>), Vec<Setting<'a>>>,
     mode: Mode,
     steps: Vec<Placed>,
 }
@@ -45,8 +51,20 @@ impl<'a> Planner<'a> {
         rigour: Rigour,
         mode: Mode,
     ) -> Self {
-        let born = BTreeSet::new();
-        Self { work: there, want, rigour, owned, born, mode, steps: Vec::new() }
+        let mut sysctls: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (ns, state) in want.iter() {
+            for (key, value) in &state.sysctls {
+                let of_this_key = sysctls.entry((ns.clone(), owner(state, key))).or_default();
+                of_this_key.push((key, value.as_str()));
+            }
+        }
+        let (work, born, steps) = (there, BTreeSet::new(), Vec::new());
+        Self { work, want, rigour, owned, born, sysctls, mode, steps }
+    }
+
+    /// The wanted sysctls of a link, or of no link.
+    pub(super) fn sysctls(&self, ns: &Ns, link: Option<&LinkName>) -> &[Setting<'a>] {
+        self.sysctls.get(&(ns.clone(), link.cloned())).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn into_steps(self) -> Vec<Placed> {
@@ -126,4 +144,9 @@ impl<'a> Planner<'a> {
             Owned::Everything => true,
         }
     }
+}
+
+/// The link of the state that a sysctl belongs to.
+fn owner(state: &NetState, key: &SysctlKey) -> Option<LinkName> {
+    LinkName::new(link_of(key)?).ok().filter(|name| state.links.contains_key(name))
 }

@@ -164,10 +164,10 @@ impl Planner<'_> {
         let gone: Vec<_> = have
             .addrs
             .iter()
-            .filter(|addr| !want.addrs.iter().any(|w| same_addr(w, addr)))
+            .filter(|addr| !want.addrs_on(&addr.link).any(|w| same_addr(w, addr)))
             .filter(|addr| !self.is_kernels(is_kernel_addr(addr)))
             .filter(|addr| {
-                let in_the_way = want.addrs.iter().any(|w| same_addr_key(w, addr));
+                let in_the_way = want.addrs_on(&addr.link).any(|w| same_addr_key(w, addr));
                 self.content_goes(ns, &addr.link, dying, in_the_way)
             })
             .cloned()
