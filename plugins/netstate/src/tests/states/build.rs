@@ -1,17 +1,13 @@
-//! Random states that a kernel can be in.
-//!
-//! A recipe is random; [`Recipe::state`] turns any recipe into a valid state by leaving out what
-//! cannot be. All attributes are given, so that states can be compared as they are.
+//! Valid states from recipes.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
 
-use crate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
+use super::recipe::{KindRecipe, LinkRecipe, Recipe, RouteRecipe};
+use super::{NAMES, at, parents, table};
+use crate::nft::{Element, SetId, Value};
 use crate::plan::compare::{same_addr_key, same_route_key};
 use crate::vlan;
 use crate::{
@@ -19,142 +15,8 @@ use crate::{
     Ns, Route, RouteScope, Rule, State, SysctlKey, VlanRange,
 };
 
-/// The links there can be; the same name can be of another kind in another state.
-const NAMES: [(Ns, &str); 7] = [
-    (Ns::Host, "h0"),
-    (Ns::Host, "h1"),
-    (Ns::Host, "h2"),
-    (Ns::Host, "h3"),
-    (Ns::Container, "c0"),
-    (Ns::Container, "c1"),
-    (Ns::Container, "c2"),
-];
-
-#[derive(Debug, Clone, Copy)]
-enum KindRecipe {
-    None,
-    Bridge { filtering: bool },
-    Dummy,
-    Vxlan,
-    MacVlan { parent: usize, private: bool },
-    Veth { peer: usize },
-}
-
-#[derive(Debug, Clone)]
-struct LinkRecipe {
-    kind: KindRecipe,
-    small_mtu: bool,
-    mac: u8,
-    up: bool,
-    promisc: bool,
-    alias: u8,
-    master: Option<usize>,
-    hairpin: bool,
-    isolated: bool,
-    vlans: Vec<(u16, u16, bool)>,
-    sysctl: bool,
-    addrs: Vec<(bool, u8, u8, bool)>,
-    neighs: Vec<(u8, u8)>,
-}
-
-#[derive(Debug, Clone)]
-struct RouteRecipe {
-    link: usize,
-    dst: u8,
-    v6: bool,
-    via: bool,
-    src: bool,
-    metric: Option<u32>,
-    mtu: Option<u32>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Recipe {
-    links: Vec<LinkRecipe>,
-    routes: Vec<RouteRecipe>,
-    rules: Vec<(u8, u8)>,
-    forward: bool,
-    table: Option<u8>,
-    elements: Vec<(u8, u8)>,
-}
-
-pub(super) fn states() -> impl Strategy<Value = State> {
-    recipes().prop_map(|recipe| recipe.state())
-}
-
-fn recipes() -> impl Strategy<Value = Recipe> {
-    let links = vec(link_recipes(), NAMES.len());
-    let elements = vec((0..4u8, 0..3u8), 0..4);
-    let rules = vec((0..3u8, 0..2u8), 0..2);
-    (links, vec(route_recipes(), 0..5), rules, any::<bool>(), option::of(0..2u8), elements)
-        .prop_map(|(links, routes, rules, forward, table, elements)| Recipe {
-            links,
-            routes,
-            rules,
-            forward,
-            table,
-            elements,
-        })
-}
-
-fn kind_recipes() -> impl Strategy<Value = KindRecipe> {
-    prop_oneof![
-        2 => Just(KindRecipe::None),
-        2 => any::<bool>().prop_map(|filtering| KindRecipe::Bridge { filtering }),
-        1 => Just(KindRecipe::Dummy),
-        1 => Just(KindRecipe::Vxlan),
-        2 => (0..NAMES.len(), any::<bool>())
-            .prop_map(|(parent, private)| KindRecipe::MacVlan { parent, private }),
-        4 => (0..NAMES.len()).prop_map(|peer| KindRecipe::Veth { peer }),
-    ]
-}
-
-fn link_recipes() -> impl Strategy<Value = LinkRecipe> {
-    let plain =
-        (prop::bool::weighted(0.1), 0..3u8, prop::bool::weighted(0.8), any::<bool>(), 0..2u8);
-    let port = (option::of(0..4usize), any::<bool>(), any::<bool>());
-    let vlans = vec((1..6u16, 0..3u16, any::<bool>()), 0..3);
-    let addrs = vec((any::<bool>(), 0..2u8, 1..4u8, prop::bool::weighted(0.2)), 0..4);
-    (kind_recipes(), plain, port, vlans, any::<bool>(), addrs, vec((0..2u8, 0..2u8), 0..2))
-        .prop_map(|(kind, plain, port, vlans, sysctl, addrs, neighs)| {
-            let (small_mtu, mac, up, promisc, alias) = plain;
-            let (master, hairpin, isolated) = port;
-            LinkRecipe {
-                kind,
-                small_mtu,
-                mac,
-                up,
-                promisc,
-                alias,
-                master,
-                hairpin,
-                isolated,
-                vlans,
-                sysctl,
-                addrs,
-                neighs,
-            }
-        })
-}
-
-fn route_recipes() -> impl Strategy<Value = RouteRecipe> {
-    let metric = option::of(prop_oneof![Just(10u32), Just(20u32)]);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (0..NAMES.len(), 0..3u8, flags, metric, option::of(Just(1300u32))).prop_map(
-        |(link, dst, (v6, via, src), metric, mtu)| RouteRecipe {
-            link,
-            dst,
-            v6,
-            via,
-            src,
-            metric,
-            mtu,
-        },
-    )
-}
-
 impl Recipe {
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         let mut state = State::default();
         for ns in [Ns::Host, Ns::Container] {
             let lo = Link { mtu: Some(65536), ..Link::new(LinkName::lo(), LinkKind::Loopback) };
@@ -299,25 +161,6 @@ impl Recipe {
     }
 }
 
-pub(super) fn table(version: u8) -> Table {
-    let id = TableId::new(Family::Inet, "netd");
-    let key = vec![DataType::Ipv4Addr];
-    let sets = vec![
-        Set { name: "sources".to_owned(), key: key.clone(), data: Vec::new() },
-        Set {
-            name: "ports".to_owned(),
-            key,
-            data: vec![DataType::Ipv4Addr, DataType::InetService],
-        },
-    ];
-    Table { id, comment: format!("schema {version}"), sets, chains: Vec::new() }
-}
-
-fn at(index: usize) -> LinkRef {
-    let (ns, name) = NAMES[index].clone();
-    LinkRef { ns, name: LinkName::new(name).unwrap() }
-}
-
 /// No macvlan is larger than its parent.
 fn fit_macvlans(state: &mut State) {
     for parent in parents(state) {
@@ -329,18 +172,6 @@ fn fit_macvlans(state: &mut State) {
             }
         }
     }
-}
-
-/// Links that have macvlans on them: they cannot be ports.
-pub(super) fn parents(state: &State) -> BTreeSet<LinkRef> {
-    let parent = |link: &Link| match &link.kind {
-        LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
-        LinkKind::Loopback
-        | LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Other(_) => None,
-    };
-    state.links().filter_map(|(_, link)| parent(link)).collect()
 }
 
 fn add_content(state: &mut State, at: &LinkRef, recipe: &LinkRecipe) {
