@@ -22,6 +22,7 @@ mod process;
 pub mod record;
 mod require;
 pub mod runtimes;
+pub mod vm;
 mod wait;
 
 pub use capture::{Capture, Packet};

@@ -45,7 +45,7 @@ impl PluginSet {
     /// When ours are not built, or the reference plugins not on this machine.
     pub fn install(self, host: &Host) -> Result<()> {
         match self {
-            Self::Ours => make_install(host),
+            Self::Ours => make_install(&host.path(CNI_BIN)),
             Self::Reference => host.sh(&format!("ln -sf {REFERENCE_BIN}/* {CNI_BIN}/")).map(drop),
         }
     }
@@ -64,14 +64,19 @@ pub fn lend_reference(host: &Host, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn make_install(host: &Host) -> Result<()> {
+/// Installs our plugins in a directory of this machine.
+///
+/// # Errors
+///
+/// When they are not built.
+pub(crate) fn make_install(dir: &Path) -> Result<()> {
     let built = bins::program("plugins")?;
     let build = built.parent().context("the directory of the plugins")?;
     let output = std::process::Command::new("make")
         .args(["--silent", "--directory", concat!(env!("CARGO_MANIFEST_DIR"), "/..")])
         .arg("install-plugins")
         .arg(format!("BUILD={}", build.display()))
-        .arg(format!("CNIDIR={}", host.path(CNI_BIN).display()))
+        .arg(format!("CNIDIR={}", dir.display()))
         .env_clear()
         .env("PATH", PATH)
         .output()
