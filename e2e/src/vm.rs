@@ -53,7 +53,7 @@ const PROGRAMS: [&str; 16] = [
 const REFERENCE_PROGRAMS: [&str; 4] = ["iptables", "iptables-save", "ip6tables", "ip6tables-save"];
 const XTABLES: &str = "/usr/lib/x86_64-linux-gnu/xtables";
 
-/// The bound of one check, in the machine, whose time is ours.
+/// The bound of one check.
 const CHECK_BOUND: Duration = Duration::from_secs(60);
 /// The bound of a whole machine's life.
 const BOUND: Duration = Duration::from_secs(240);
@@ -71,6 +71,7 @@ pub struct Vm {
     kernel: Kernel,
     archive: Archive,
     checks: Vec<(String, String)>,
+    check_bound: Duration,
     bound: Duration,
 }
 
@@ -103,7 +104,8 @@ impl Vm {
         archive.link("var/run", "/run");
         archive.file("init", 0o755, include_bytes!("../assets/vm/init").as_slice());
         archive.file("host", 0o755, include_bytes!("../assets/vm/host").as_slice());
-        let mut vm = Self { kernel, archive, checks: Vec::new(), bound: BOUND };
+        let mut vm =
+            Self { kernel, archive, checks: Vec::new(), check_bound: CHECK_BOUND, bound: BOUND };
         for name in PROGRAMS {
             vm = vm.program(name)?;
         }
@@ -172,10 +174,18 @@ impl Vm {
     }
 
     /// Adds a check: a bash script that ends with status 0 when all is well. It runs with `-e`, on a
-    /// host of its own, with the functions of `assets/vm/host`, for at most a minute.
+    /// host of its own, with the functions of `assets/vm/host`.
     #[must_use]
     pub fn check(mut self, name: &str, script: &str) -> Self {
         self.checks.push((name.to_owned(), script.to_owned()));
+        self
+    }
+
+    /// Sets the longest time one check may take, in whole seconds of the machine's own clock; a
+    /// minute by default.
+    #[must_use]
+    pub fn check_bound(mut self, bound: Duration) -> Self {
+        self.check_bound = bound;
         self
     }
 
@@ -199,7 +209,8 @@ impl Vm {
         let (initramfs, console) = (dir.path().join("initramfs"), dir.path().join("console"));
         let names = self.write_initramfs(&files.modules, &initramfs)?;
         let start = Instant::now();
-        let mut child = qemu(&files.kernel, &initramfs, &console)
+        let mut child = self
+            .qemu(&files.kernel, &initramfs, &console)
             .spawn()
             .with_context(|| format!("start {QEMU}"))?;
         let in_time = wait_bounded(&mut child, self.bound)?.is_some();
@@ -224,32 +235,32 @@ impl Vm {
         Ok(self.checks.iter().map(|(name, _)| name.clone()).collect())
     }
 
+    /// The simplest machine that is emulated fastest: one old processor, a serial line, nothing else.
+    fn qemu(&self, kernel: &Path, initramfs: &Path, console: &Path) -> Command {
+        let append = format!(
+            "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable CHECK_BOUND={}",
+            self.check_bound.as_secs()
+        );
+        let mut command = Command::new(QEMU);
+        command
+            .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
+            .args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", "1"])
+            .args(["-m", &MEMORY_MIB.to_string()])
+            .arg("-kernel")
+            .arg(kernel)
+            .arg("-initrd")
+            .arg(initramfs)
+            .args(["-append", &append])
+            .args(["-serial", &format!("file:{}", console.display())])
+            .stdin(Stdio::null());
+        command
+    }
+
     fn copy(&mut self, from: &Path, to: &str) -> Result<()> {
         let content = std::fs::read(from).with_context(|| format!("read {}", from.display()))?;
         self.archive.file(to, 0o755, content);
         Ok(())
     }
-}
-
-/// The simplest machine that is emulated fastest: one old processor, a serial line, nothing else.
-fn qemu(kernel: &Path, initramfs: &Path, console: &Path) -> Command {
-    let append = format!(
-        "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable CHECK_BOUND={}",
-        CHECK_BOUND.as_secs()
-    );
-    let mut command = Command::new(QEMU);
-    command
-        .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
-        .args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", "1"])
-        .args(["-m", &MEMORY_MIB.to_string()])
-        .arg("-kernel")
-        .arg(kernel)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-append", &append])
-        .args(["-serial", &format!("file:{}", console.display())])
-        .stdin(Stdio::null());
-    command
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -5,12 +5,14 @@
 //! `E2E_PLUGINS=reference` runs them with Debian's reference plugins.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::Result;
 use e2e::vm::{self, Kernel, Vm};
 use e2e::{PluginSet, bins, require};
 
-/// Name, script, and whether only our plugins can do it (the reference ones are version 1.1.1).
+/// Name, script, and whether only our plugins can do it: the reference ones, of version 1.1.1, have
+/// no `none` and no trunks, and their portmap's CHECK wants rules for IPv6 of an IPv4 container.
 const CHECKS: &[(&str, &str, Only)] = &[
     (
         "loopback brings the loopback interface up",
@@ -25,6 +27,31 @@ const CHECKS: &[(&str, &str, Only)] = &[
     (
         "bridge and portmap connect a container, and DEL leaves nothing of it",
         include_str!("../assets/vm/checks/bridge-portmap.sh"),
+        Only::AnyPlugins,
+    ),
+    (
+        "a port is published and the way out masqueraded over IPv4 and IPv6",
+        include_str!("../assets/vm/checks/dual-stack.sh"),
+        Only::AnyPlugins,
+    ),
+    (
+        "CHECK sees what is missing, and DEL comes twice",
+        include_str!("../assets/vm/checks/verbs.sh"),
+        Only::Ours,
+    ),
+    (
+        "containers of another bridge are kept out",
+        include_str!("../assets/vm/checks/firewall.sh"),
+        Only::AnyPlugins,
+    ),
+    (
+        "a container cannot send from another hardware address",
+        include_str!("../assets/vm/checks/mac-spoofing.sh"),
+        Only::AnyPlugins,
+    ),
+    (
+        "containers share the wire of a macvlan parent",
+        include_str!("../assets/vm/checks/macvlan.sh"),
         Only::AnyPlugins,
     ),
     (
@@ -64,6 +91,28 @@ fn all_checks_pass_on_the_full_kernel() -> Result<()> {
 #[test]
 fn all_checks_pass_on_the_oldest_kernel() -> Result<()> {
     run(Kernel::Oldest)
+}
+
+#[test]
+fn a_check_that_fails_hangs_or_kills_the_machine_is_told_apart() -> Result<()> {
+    if !vm::available(Kernel::Oldest)? {
+        return Ok(());
+    }
+    let report = Vm::new(Kernel::Oldest)?
+        .check_bound(Duration::from_secs(2))
+        .check("passes", "container c1; refute false")
+        .check("fails at once", "false; true")
+        .check("fails in a function", "container c1; pings c1 192.0.2.1; true")
+        .check("fails in a subshell", "seen=$(inside host false); true")
+        .check("refutes in vain", "refute true; true")
+        .check("hangs", "read -r line < <(tail -f /dev/null)")
+        .check("panics", "echo c >/proc/sysrq-trigger; within 60 false")
+        .check("comes too late", "true")
+        .run()?;
+    let ends: Vec<_> = report.outcomes.iter().map(|outcome| outcome.status).collect();
+    let expected = [Some(0), Some(1), Some(1), Some(1), Some(1), Some(124), None, None, None];
+    assert_eq!(ends, expected, "{report}\n{}", report.console);
+    Ok(())
 }
 
 fn run(kernel: Kernel) -> Result<()> {
