@@ -147,10 +147,19 @@ impl Command {
         Process::new(format!("{name} on {}", self.place), child, path)
     }
 
+    /// Starts it for a conversation: standard input and output are pipes, standard error is ours.
+    pub(crate) fn converse(&self) -> Result<Child> {
+        self.launch(Stdio::piped(), Stdio::piped(), Stdio::inherit())
+    }
+
     fn start(&self, stdout: Stdio, stderr: Stdio) -> Result<Child> {
         let mut stdin = tempfile::tempfile().context("make a file for standard input")?;
         stdin.write_all(&self.stdin).context("write standard input")?;
         stdin.rewind()?;
+        self.launch(stdin.into(), stdout, stderr)
+    }
+
+    fn launch(&self, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Result<Child> {
         let [program, options @ ..] = self.entry.as_slice() else { bail!("{self}: no entry") };
         std::process::Command::new(program)
             .args(options)

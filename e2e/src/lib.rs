@@ -3,7 +3,8 @@
 //! A test makes a [`Lab`], adds [`Host`]s, wires them, and puts [`Container`]s on them; [`Cni`]
 //! calls plugins as a runtime would, [`runtimes`] are real ones. Probes ([`probe`]) and captures
 //! ([`Capture`]) tell what a user would see. Nothing here touches the machine's own network, and
-//! nothing here uses the code under test: this crate knows CNI only by its specification.
+//! nothing here uses the code under test: this crate knows CNI only by its specification. One thing
+//! does: [`load::floor`] is netlink without plugins, to measure them against.
 
 pub mod bins;
 mod capture;
@@ -15,6 +16,7 @@ mod host;
 pub mod image;
 mod internet;
 mod lab;
+pub mod load;
 mod place;
 mod plugin_set;
 pub mod probe;

@@ -1,0 +1,3 @@
+//! Nothing: what starting any process costs, see [`e2e::load::floor`].
+
+fn main() {}
