@@ -21,6 +21,9 @@ use crate::Error;
 /// Where records are kept.
 pub const ROOT: &str = "/run/netd/attachments";
 
+/// How often a directory may be removed by others between its making and its use.
+const ATTEMPTS: usize = 64;
+
 /// What one plugin is about to make, or has made, for an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -140,6 +143,7 @@ impl Store {
         });
         written.map_err(|e| {
             let _ = fs::remove_file(&aside);
+            tidy(&path);
             if e.kind() == io::ErrorKind::AlreadyExists {
                 Error::Attached { owner: record.owner.clone() }
             } else {
@@ -156,9 +160,10 @@ impl Store {
         let path = self.path(&record.owner, &record.plugin);
         let aside = aside(&path);
         let text = wire::encode(record);
-        write_aside(&aside, &text)
-            .and_then(|()| fs::rename(&aside, &path))
-            .map_err(file("write", &path))
+        write_aside(&aside, &text).and_then(|()| fs::rename(&aside, &path)).map_err(|e| {
+            let _ = fs::remove_file(&aside);
+            file("write", &path)(e)
+        })
     }
 
     /// Reads a record; `None` where there is none.
@@ -189,12 +194,7 @@ impl Store {
                 remove_file(&entry.path())?;
             }
         }
-        // Not empty, gone already, or about to be used by another: all fine.
-        if fs::remove_dir(dir).is_ok()
-            && let Some(network) = dir.parent()
-        {
-            let _ = fs::remove_dir(network);
-        }
+        tidy(&path);
         Ok(())
     }
 
@@ -312,19 +312,28 @@ fn aside_prefix(path: &Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
+/// Removes the directories of a record where they are empty. Not empty, gone already, or about to
+/// be used by another: all fine. The upper one may be left of a killed writer without the lower.
+fn tidy(path: &Path) {
+    for dir in path.ancestors().skip(1).take(2) {
+        let _ = fs::remove_dir(dir);
+    }
+}
+
 /// Writes a new file, and makes its directory only where it is missing.
 fn write_aside(path: &Path, text: &[u8]) -> io::Result<()> {
     let create = || fs::OpenOptions::new().write(true).create(true).truncate(true).open(path);
-    let mut file = match create() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            if let Some(dir) = path.parent() {
-                fs::create_dir_all(dir)?;
-            }
-            create()?
+    let mut made = create();
+    for _ in 0..ATTEMPTS {
+        // Others may remove a directory that they leave empty before it is used here.
+        let Err(e) = &made else { break };
+        let (io::ErrorKind::NotFound, Some(dir)) = (e.kind(), path.parent()) else { break };
+        match fs::create_dir_all(dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => made = create(),
         }
-        other => other?,
-    };
-    file.write_all(text)
+    }
+    made?.write_all(text)
 }
 
 fn remove_file(path: &Path) -> Result<(), Error> {

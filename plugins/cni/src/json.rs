@@ -1,6 +1,6 @@
 //! JSON as Go reads it, which is what every CNI configuration in the field was tested with.
 //!
-//! [`parse`] keeps a document as it was written; [`decode`] turns it into a Rust type:
+//! [`parse`] keeps a document as it was written; [`decode()`] turns it into a Rust type:
 //!
 //! * keys match the fields of a struct without regard to (ASCII) case; of several keys that match
 //!   the same field the last one wins. Keys of maps are data and keep their case;
@@ -46,11 +46,11 @@ pub fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
     decode_at("", value)
 }
 
-/// As [`decode`], for a value that was found at `path` of a larger document; the path is only for
+/// As [`decode()`], for a value that was found at `path` of a larger document; the path is only for
 /// error texts.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`decode()`].
 pub fn decode_at<T: DeserializeOwned>(path: &str, value: &Value) -> Result<T, Error> {
     let root = Path::Root(path);
     T::deserialize(Decoder::new(value, &root))
@@ -61,7 +61,7 @@ pub fn decode_at<T: DeserializeOwned>(path: &str, value: &Value) -> Result<T, Er
 /// is absent or null, or when `value` is no object.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`decode()`].
 pub fn decode_field<T: DeserializeOwned>(
     path: &str,
     value: &Value,

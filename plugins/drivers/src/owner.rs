@@ -37,6 +37,21 @@ impl Owner {
         cut(&self.path(), COMMENT_MAX)
     }
 
+    /// What [`Owner::alias`] begins with for every attachment of a network, unless its name is so
+    /// long that it is cut.
+    #[must_use]
+    pub fn alias_prefix(network: &str) -> String {
+        format!("{ALIAS_PREFIX}{network}/")
+    }
+
+    /// Whether a comment is that of some attachment of a network. No name of a network or a
+    /// container holds a slash, so one network's are never taken for another's; where the name is
+    /// so long that a cut comment does not tell, it is not.
+    #[must_use]
+    pub fn is_comment_of(network: &str, comment: &str) -> bool {
+        comment.strip_prefix(network).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// The host link's name: `veth` and 11 hexadecimal digits that depend on the attachment
     /// alone, so that whoever has to remove it need not search.
     ///

@@ -119,6 +119,13 @@ pub fn desired(
     desired
 }
 
+/// Whether a set holds elements of published ports.
+#[must_use]
+pub fn is_set(set: &SetId) -> bool {
+    let names = ["dnat_host", "dnat_any", "published", "hairpin", "own", "masqall"];
+    set.table == ruleset::inet_id() && names.iter().any(|name| set.name.starts_with(name))
+}
+
 impl Mapping {
     /// The map that holds the mapping, and its key there.
     #[must_use]

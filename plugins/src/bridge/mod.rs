@@ -43,7 +43,7 @@ impl Plugin for Bridge {
         let (netns, namespace) = attachment::netns(request)?;
         let store = attachment::store()?;
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
-            removal::forget(&store, stale)
+            removal::forget(&store, stale, removal::nothing_else)
         })?;
         let addressing = ipam.add()?;
         let add = Add { conf, owner, store, netns, namespace, request };
@@ -53,7 +53,7 @@ impl Plugin for Bridge {
     fn del(&self, request: &Request) -> Result<(), Error> {
         let link =
             attachment::owner(request).host_link().map_err(|e| Error::internal(e.to_string()))?;
-        let undone = removal::undo(request, NAME, vec![link]);
+        let undone = removal::undo(request, NAME, vec![link], removal::nothing_else);
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         undone?;
         released
@@ -73,7 +73,7 @@ impl Plugin for Bridge {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        let undone = removal::collect(request, NAME);
+        let undone = removal::collect(request, NAME, removal::nothing_else);
         let released = Ipam::of(request).and_then(|ipam| ipam.gc());
         undone?;
         released

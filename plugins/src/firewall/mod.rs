@@ -56,7 +56,7 @@ impl Plugin for Firewall {
         let (_, namespace) = attachment::netns(request)?;
         let store = attachment::store()?;
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
-            removal::forget(&store, stale)
+            removal::forget(&store, stale, leave_own_zone)
         })?;
         let mut kernel = attachment::kernel(None);
         let part = Part::of(&conf, request, &prev, &mut kernel)?;
@@ -75,16 +75,10 @@ impl Plugin for Firewall {
     }
 
     fn del(&self, request: &Request) -> Result<(), Error> {
-        let store = attachment::store()?;
-        let owner = attachment::owner(request);
-        let record = store.get(&owner, NAME).ok().flatten();
-        let sources = match &record {
-            Some(record) => sources_of(record),
-            None => sources_of_result(request),
-        };
-        let left = leave_zone(sources);
-        removal::undo(request, NAME, Vec::new())?;
-        left
+        if removal::undo(request, NAME, Vec::new(), leave_own_zone)? {
+            return Ok(());
+        }
+        leave_zone(sources_of_result(request))
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -109,23 +103,7 @@ impl Plugin for Firewall {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        let store = attachment::store()?;
-        let valid = &request.conf.valid_attachments;
-        let records =
-            store.list(Some(&request.conf.name), Some(NAME)).map_err(|e| attach_error(&e))?;
-        let mut left = Ok(());
-        for record in records.into_iter().flatten() {
-            let of = |a: &cni::Attachment| {
-                a.container_id == record.owner.container_id && a.ifname == record.owner.ifname
-            };
-            if !valid.iter().any(of)
-                && let Err(e) = leave_zone(sources_of(&record))
-            {
-                left = Err(e);
-            }
-        }
-        removal::collect(request, NAME)?;
-        left
+        removal::collect(request, NAME, leave_own_zone)
     }
 
     fn status(&self, request: &Request) -> Result<(), Error> {
@@ -312,6 +290,10 @@ fn sources_of_result(request: &Request) -> Option<(String, Vec<IpAddr>)> {
     let prev = request.prev_result.as_ref()?;
     let in_zone = conf.backend != Backend::Tables;
     in_zone.then(|| (conf.zone, prev.ips.iter().map(|ip| ip.address.addr).collect()))
+}
+
+fn leave_own_zone(record: &Record) -> Result<(), Error> {
+    leave_zone(sources_of(record))
 }
 
 fn leave_zone(sources: Option<(String, Vec<IpAddr>)>) -> Result<(), Error> {

@@ -41,7 +41,7 @@ impl Plugin for MacVlan {
         let (netns, namespace) = attachment::netns(request)?;
         let store = attachment::store()?;
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
-            removal::forget(&store, stale)
+            removal::forget(&store, stale, removal::nothing_else)
         })?;
         let mut kernel = attachment::kernel(Some(&netns));
         let parent = parent(&conf, &mut kernel)?;
@@ -56,7 +56,7 @@ impl Plugin for MacVlan {
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         removed?;
         released?;
-        removal::undo(request, NAME, Vec::new())
+        removal::undo(request, NAME, Vec::new(), removal::nothing_else).map(drop)
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -80,7 +80,7 @@ impl Plugin for MacVlan {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        let undone = removal::collect(request, NAME);
+        let undone = removal::collect(request, NAME, removal::nothing_else);
         let released = Ipam::of(request).and_then(|ipam| ipam.gc());
         undone?;
         released

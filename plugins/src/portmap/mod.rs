@@ -23,7 +23,7 @@ use crate::removal;
 use conf::{Conf, Conflict, HostIp, Published};
 
 /// The plugin's name, and that of its records.
-const NAME: &str = "portmap";
+pub(crate) const NAME: &str = "portmap";
 
 /// The plugin.
 pub(crate) struct PortMap;
@@ -51,7 +51,7 @@ impl Plugin for PortMap {
         let (_, namespace) = attachment::netns(request)?;
         let store = attachment::store()?;
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
-            removal::forget(&store, stale)
+            removal::forget(&store, stale, forget_flows)
         })?;
         let mut kernel = attachment::kernel(None);
         let flows = Flows::of(&conf, request, &prev, &mut kernel)?;
@@ -72,13 +72,7 @@ impl Plugin for PortMap {
     }
 
     fn del(&self, request: &Request) -> Result<(), Error> {
-        let store = attachment::store()?;
-        let owner = attachment::owner(request);
-        let record = store.get(&owner, NAME).ok().flatten();
-        removal::undo(request, NAME, Vec::new())?;
-        let udp = record.map(|r| udp_ports(&r)).unwrap_or_default();
-        flush_conntrack(&udp);
-        Ok(())
+        removal::undo(request, NAME, Vec::new(), forget_flows).map(drop)
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -96,7 +90,7 @@ impl Plugin for PortMap {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        removal::collect(request, NAME)
+        removal::collect(request, NAME, forget_flows)
     }
 
     fn status(&self, request: &Request) -> Result<(), Error> {
@@ -247,18 +241,26 @@ impl Add<'_> {
     }
 }
 
-/// A client that keeps sending would stay with the translation of the container before
-/// (plugins#123, plugins#1190). That the entry expires by itself is why a failure is not one.
+/// A client that keeps sending would stay without translation, or with that of the container
+/// before (plugins#123, plugins#1190). That the entry expires by itself is why a failure is not
+/// one of ADD.
 fn flush_conntrack(udp: &[(Ip, Option<IpAddr>, u16)]) {
-    for (ip, host_ip, port) in udp {
-        if let Err(e) = kernel::conntrack::flush_udp(*ip == Ip::V4, *host_ip, *port) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "portmap: flush conntrack entries of UDP port {port}: {}",
-                cni::ErrorChain(&e)
-            );
-        }
+    if let Err(e) = flush_all(udp) {
+        let _ = writeln!(std::io::stderr(), "portmap: {}", cni::ErrorChain(&e));
     }
+}
+
+/// DEL and GC forget the flows of an attachment before its record.
+fn forget_flows(record: &Record) -> Result<(), Error> {
+    flush_all(&udp_ports(record)).map_err(|e| kernel_error(&e))
+}
+
+fn flush_all(udp: &[(Ip, Option<IpAddr>, u16)]) -> Result<(), kernel::Error> {
+    let mut done = Ok(());
+    for (ip, host_ip, port) in udp {
+        done = done.and(kernel::conntrack::flush_udp(*ip == Ip::V4, *host_ip, *port));
+    }
+    done
 }
 
 /// The UDP host ports in a record's translations.

@@ -1,4 +1,4 @@
-//! The serde deserializer behind [`super::decode`].
+//! The serde deserializer behind [`super::decode()`].
 
 use super::fault::Fault;
 use super::inside::{Elements, Members, Variant};

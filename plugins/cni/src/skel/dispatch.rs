@@ -34,7 +34,10 @@ pub fn dispatch(
     let mut version = Version::NEWEST;
     match serve(plugin, &info, env, stdin, stderr, &mut version) {
         Ok(None) => 0,
-        Ok(Some(text)) => print(&text, 0, stdout, stderr),
+        Ok(Some((text, request))) => match print(&text, 0, stdout, stderr) {
+            0 => 0,
+            code => take_back(plugin, request, code, stderr),
+        },
         Err(error) => print(&error.to_json(version), 1, stdout, stderr),
     }
 }
@@ -47,7 +50,7 @@ fn serve(
     stdin: &mut dyn Read,
     stderr: &mut dyn Write,
     version: &mut Version,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<(String, Request)>, Error> {
     let command = env.text("CNI_COMMAND");
     let verb = Verb::parse(&command);
     check_env(verb, env, info)?;
@@ -73,7 +76,7 @@ fn serve(
         env: env.clone(),
     };
     match verb {
-        Verb::Add => add(plugin, info, request).map(Some),
+        Verb::Add => add(plugin, info, &request).map(|text| Some((text, request))),
         Verb::Del => del(plugin, info, request).map(|()| None),
         Verb::Check => plugin.check(&request).map(|()| None),
         Verb::Gc => plugin.gc(&request).map(|()| None),
@@ -152,18 +155,28 @@ fn prev_result(
     }
 }
 
-fn add(plugin: &dyn Plugin, info: &Info, mut request: Request) -> Result<String, Error> {
-    if is_own_netns(info, &request) {
+fn add(plugin: &dyn Plugin, info: &Info, request: &Request) -> Result<String, Error> {
+    if is_own_netns(info, request) {
         return Err(same_netns());
     }
-    let text = plugin.add(&request)?.to_json(request.version);
-    text.map_err(|error| {
-        request.verb = Verb::Del;
-        match plugin.del(&request) {
-            Ok(()) => error,
-            Err(undo) => error.with_details(format!("undo: {undo}")),
-        }
+    let text = plugin.add(request)?.to_json(request.version);
+    text.map_err(|error| match undo(plugin, request.clone()) {
+        Ok(()) => error,
+        Err(undo) => error.with_details(format!("undo: {undo}")),
     })
+}
+
+/// An ADD whose result nobody gets has failed, and leaves nothing behind.
+fn take_back(plugin: &dyn Plugin, request: Request, code: u8, stderr: &mut dyn Write) -> u8 {
+    match undo(plugin, request) {
+        Ok(()) => code,
+        Err(error) => print(&format!("undo: {error}\n"), code, stderr, &mut io::sink()),
+    }
+}
+
+fn undo(plugin: &dyn Plugin, mut request: Request) -> Result<(), Error> {
+    request.verb = Verb::Del;
+    plugin.del(&request)
 }
 
 /// A DEL in our own namespace means that the container's is gone and its process id reused. The

@@ -115,7 +115,13 @@ fn send(
     let mut batch = Batch::default();
     batch.push(rtm::NEWLINK, flag::CREATE | flag::EXCL | flag::ECHO, message);
     let socket = work.kernel.route(ns)?;
-    let replies = socket.exchange(batch, 0).map_err(|e| Error::os(step.to_string(), e))?;
+    let replies = match socket.exchange(batch, 0) {
+        Ok(replies) => replies,
+        Err(e) => {
+            work.perhaps_done(step);
+            return Err(Error::os(step.to_string(), e));
+        }
+    };
     if let Some((_, refusal)) = replies.first_refusal() {
         return Ok(Err(refusal.clone()));
     }

@@ -51,6 +51,13 @@ impl Work<'_> {
         self.report.done.push(Done { step: step.clone(), changed, undo });
     }
 
+    /// The kernel's word on a step was not heard: it may have been done, and has to be undone.
+    pub(crate) fn perhaps_done(&mut self, step: &Step) {
+        if step.mode == Mode::Fresh && !step.op.is_removal() {
+            self.done(step, true, None);
+        }
+    }
+
     /// A step has failed; the first failure is the one reported.
     pub(crate) fn fail(&mut self, step: &Step, error: Error) {
         if self.report.failed.is_none() {

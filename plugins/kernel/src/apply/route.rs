@@ -67,6 +67,9 @@ impl<'s> Run<'_, '_, 's> {
         let replies = match sent {
             Ok(replies) => replies,
             Err(error) => {
+                for entry in entries.iter().filter(|entry| !entry.reported) {
+                    self.work.perhaps_done(entry.step);
+                }
                 if let Some(entry) = entries.first() {
                     self.work.fail(entry.step, error);
                 }

@@ -151,6 +151,20 @@ impl Kernel {
         raw.iter().map(|raw| self.typed(ns, set, raw)).collect()
     }
 
+    /// The sets of a table; none where there is no such table. It is a dump: for garbage
+    /// collection only.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn sets(&mut self, ns: &Ns, table: &TableId) -> Result<Vec<SetId>, Error> {
+        let action = || format!("list the sets of table {table}");
+        let mut batch = Batch::default();
+        nft::list_sets(&mut batch, table);
+        let name = |body: &[u8]| nft::parse_set_name(body).into_iter().collect();
+        let names = self.listing(ns, batch, &action, name)?;
+        Ok(names.iter().map(|name| SetId::new(table, name)).collect())
+    }
+
     /// What holds each key, as bytes.
     pub(crate) fn raw_elements(
         &mut self,

@@ -19,11 +19,12 @@ use crate::netlink::wire::Writer;
 pub(crate) use element::{add_element, del_element, get_element, list_elements};
 pub(crate) use read::{
     RawElement, RawRule, SetTypes, parse_chain, parse_elements, parse_generation, parse_rule,
-    parse_set, parse_table,
+    parse_set, parse_set_name, parse_table,
 };
 pub(crate) use rule::{add_rule, del_rule, insert_rule, list_rules, same_rule};
 pub(crate) use table::{
-    add_chain, add_set, add_table, del_table, get_chain, get_set, get_table, table_contents,
+    add_chain, add_set, add_table, del_table, get_chain, get_set, get_table, list_sets,
+    table_contents,
 };
 pub(crate) use types::{SetShape, encode};
 

@@ -71,6 +71,12 @@ pub(crate) fn parse_rule(body: &[u8]) -> Option<RawRule> {
     Some(RawRule { handle: attributes.be64(HANDLE)?, expressions })
 }
 
+/// The name of a set.
+pub(crate) fn parse_set_name(body: &[u8]) -> Option<String> {
+    const NAME: u16 = 2;
+    attributes(body)?.text(NAME)
+}
+
 pub(crate) fn parse_set(body: &[u8]) -> Option<SetShape> {
     const KEY_TYPE: u16 = 4;
     const KEY_LEN: u16 = 5;

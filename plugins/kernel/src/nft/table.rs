@@ -91,6 +91,11 @@ pub(crate) fn get_set(batch: &mut Batch, set: &SetId) {
     });
 }
 
+/// Asks for all sets of a table, by a dump.
+pub(crate) fn list_sets(batch: &mut Batch, table: &TableId) {
+    push(batch, msg::GETSET, flag::DUMP, table, |_| {});
+}
+
 /// `NFTA_CHAIN_NAME`.
 const CHAIN_NAME: u16 = 3;
 /// `NFTA_SET_NAME`.

@@ -156,7 +156,13 @@ fn commit(
         let errno = e.errno().unwrap_or(Errno::OPNOTSUPP.raw_os_error());
         (0, Refusal { errno, text: e.to_string() })
     })?;
-    let replies = socket.exchange(batch, 1).map_err(|errno| (0, Refusal::from(errno)))?;
+    let replies = match socket.exchange(batch, 1) {
+        Ok(replies) => replies,
+        Err(errno) => {
+            items.iter().for_each(|(item, _)| work.perhaps_done(item.step));
+            return Err((0, Refusal::from(errno)));
+        }
+    };
     match replies.first_refusal() {
         None => Ok(()),
         Some((message, refusal)) => {
