@@ -79,7 +79,7 @@ pub struct Vm {
 ///
 /// # Errors
 ///
-/// When they cannot and `E2E_REQUIRE=1`, as [`require`].
+/// When they cannot and `E2E_REQUIRE=1`, as [`require()`].
 pub fn available(kernel: Kernel) -> Result<bool> {
     Ok(require_programs(&[QEMU])?
         && require_programs(&PROGRAMS)?

@@ -1,0 +1,137 @@
+//! The same configurations through the reference plugins (Debian's, 1.1.1) and ours.
+//!
+//! Compared: the answer of each plugin to ADD and both DELs, what a program in the container sees,
+//! and what of the host is comparable. What may differ stands in `allowed.rs`; anything else fails.
+
+mod allowed;
+mod cases;
+mod compare;
+mod observe;
+
+use anyhow::{Result, bail, ensure};
+use cases::Case;
+use e2e::{CNI_BIN, Chain, Cni, Host, Lab, Place as _, PluginSet, REFERENCE_BIN, require};
+use serde_json::{Value, json};
+
+fn hosts(lab: &Lab) -> Result<Option<(Host, Host)>> {
+    let there = std::path::Path::new(REFERENCE_BIN).join("bridge").exists();
+    if !require("the reference plugins (containernetworking-plugins)", there)? {
+        return Ok(None);
+    }
+    let pair = (lab.host("reference")?, lab.host("ours")?);
+    PluginSet::Reference.install(&pair.0)?;
+    PluginSet::Ours.install(&pair.1)?;
+    for host in [&pair.0, &pair.1] {
+        host.sh("ip link add m0 type veth peer name m1; ip link set m0 up; ip link set m1 up
+            sysctl -qw net.bridge.bridge-nf-call-iptables=0 || true")?;
+    }
+    Ok(Some(pair))
+}
+
+fn run(cases: &[Case]) -> Result<()> {
+    Lab::run(|lab| {
+        let Some((reference, ours)) = hosts(lab)? else { return Ok(()) };
+        let mut differences = Vec::new();
+        for case in cases {
+            for version in case.versions {
+                let (one, other) = std::thread::scope(|scope| {
+                    let one = scope.spawn(|| observe::run(&reference, case, version));
+                    (observe::run(&ours, case, version), one.join())
+                });
+                let Ok(other) = other else { bail!("{} {version}: panicked", case.name) };
+                let (theirs, ours) = (other?, one?);
+                let found = compare::compare(case, &theirs, &ours);
+                differences
+                    .extend(found.iter().map(|text| format!("{} {version} {text}", case.name)));
+            }
+        }
+        ensure!(differences.is_empty(), "differences:\n{}", differences.join("\n"));
+        Ok(())
+    })
+}
+
+#[test]
+fn bridge_and_loopback_do_what_the_reference_does() -> Result<()> {
+    run(&cases::bridges())
+}
+
+#[test]
+fn macvlan_does_what_the_reference_does() -> Result<()> {
+    run(&cases::macvlans())
+}
+
+#[test]
+fn host_local_and_static_do_what_the_reference_does() -> Result<()> {
+    run(&cases::addresses())
+}
+
+#[test]
+fn portmap_and_firewall_do_what_the_reference_does() -> Result<()> {
+    run(&cases::chained())
+}
+
+#[test]
+fn version_and_banner_have_the_form_of_the_reference() -> Result<()> {
+    Lab::run(|lab| {
+        let Some((reference, ours)) = hosts(lab)? else { return Ok(()) };
+        for plugin in
+            ["bridge", "loopback", "macvlan", "portmap", "firewall", "host-local", "static"]
+        {
+            let program = format!("{CNI_BIN}/{plugin}");
+            let mut spoken = Vec::new();
+            for host in [&reference, &ours] {
+                let version = host.command(&[&program]).env("CNI_COMMAND", "VERSION").run()?;
+                ensure!(version.stdout.trim_end().lines().count() == 1, "{version:?}");
+                let banner = host.run(&[&program])?;
+                ensure!(banner.stdout.is_empty(), "the banner belongs on stderr: {banner:?}");
+                let mut lines = banner.stderr.lines();
+                let first = lines.next().unwrap_or_default();
+                ensure!(first.starts_with(&format!("CNI {plugin} plugin ")), "{banner:?}");
+                let second = lines.next().unwrap_or_default();
+                ensure!(second.starts_with("CNI protocol versions supported: "), "{banner:?}");
+                ensure!(lines.next().is_none(), "{banner:?}");
+                spoken.push(version.json()?);
+            }
+            let list = |value: &Value| value.get("supportedVersions").cloned().unwrap_or_default();
+            let mut expected = list(&spoken[0]);
+            expected.as_array_mut().into_iter().for_each(|list| list.push("1.1.0".into()));
+            ensure!(list(&spoken[1]) == expected, "{plugin}: {spoken:?}");
+        }
+        Ok(())
+    })
+}
+
+/// The reference of Debian 12 does not know 1.1.0; by the specification its results have the form
+/// of 1.0.0, and interfaces may tell their MTU.
+#[test]
+fn results_of_1_1_0_are_those_of_1_0_0_and_the_mtu() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        let mut results = Vec::new();
+        for version in ["1.0.0", "1.1.0"] {
+            let container = host.add_container("c1")?;
+            let mut chain = Chain::new(json!({"cniVersion": version, "name": "net", "plugins": [
+                {"type": "bridge", "isGateway": true,
+                 "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}}]}));
+            let cni = Cni::new(&container).args("IgnoreUnknown=1;MAC=c2:11:22:33:44:55");
+            let mut result = chain.add(&cni)?;
+            chain.check(&cni)?;
+            chain.del(&cni)?;
+            container.remove()?;
+            host.run(&["ip", "link", "del", "cni0"])?;
+            let interfaces = result.get_mut("interfaces").and_then(Value::as_array_mut);
+            for interface in interfaces.into_iter().flatten().filter_map(Value::as_object_mut) {
+                if interface.get("sandbox").is_none() {
+                    interface.remove("mac"); // random
+                }
+                let mtu = interface.remove("mtu");
+                ensure!((version == "1.1.0") == (mtu == Some(1500.into())), "{interface:?}");
+            }
+            result.as_object_mut().map(|map| map.remove("cniVersion"));
+            results.push(result);
+        }
+        ensure!(results[0] == results[1], "{results:?}");
+        Ok(())
+    })
+}
