@@ -15,18 +15,27 @@ BUILD := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 ifneq ($(shell id -u),0)
 HOST := $(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 export CARGO_TARGET_$(HOST)_RUNNER ?= sudo --preserve-env
+SUDO := sudo --preserve-env
 endif
 export RUST_LIB_BACKTRACE ?= 0
 
-.PHONY: setup build test lint install install-plugins
+.PHONY: setup build demo test bench lint install install-plugins
 
 build:
 	e2e/setup
 	$(CARGO) build --release --target $(TARGET) -p plugins
 	$(CARGO) build --release --target $(TARGET) -p netd -p e2e --bins
+	$(CARGO) build --profile inject --target $(TARGET) -p plugins --features inject
+
+demo: build
+	$(SUDO) $(BUILD)/demo
 
 test: build
 	$(CARGO) test --workspace --no-fail-fast
+
+# Figures of one run compare with each other; --full attaches 1,000 containers with the peers too.
+bench: build
+	$(if $(filter-out 0,$(shell id -u)),sudo )$(BUILD)/bench $(BENCH)
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -1,0 +1,1 @@
+//! What netd's clients and netd say to each other.
