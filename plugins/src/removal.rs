@@ -24,7 +24,7 @@ pub(crate) fn nothing_else(_: &Record) -> Result<(), Error> {
 
 /// Undoes a plugin's record of the request's attachment; `links` go even without a record.
 /// Everything may be gone already, the namespace and the record included. Whether there was a
-/// record comes back.
+/// record that could be read comes back.
 pub(crate) fn undo(
     request: &Request,
     plugin: &str,
@@ -39,7 +39,7 @@ pub(crate) fn undo(
         Ok(None) => (store.record(&owner, plugin), false),
         // Whatever the record said: what is found without it goes, and then the record.
         Err(attach::Error::Record { .. }) => {
-            (orphans::of(&mut kernel, &store, &owner, plugin)?, true)
+            (orphans::of(&mut kernel, &store, &owner, plugin)?, false)
         }
         Err(e) => return Err(attach_error(&e)),
     };
@@ -48,8 +48,7 @@ pub(crate) fn undo(
             record.links.push(link);
         }
     }
-    take_away(&mut kernel, std::slice::from_ref(&record), also)?;
-    store.remove(&record.owner, &record.plugin).map_err(|e| attach_error(&e))?;
+    remove(&mut kernel, &store, &[record], also)?;
     Ok(known)
 }
 
@@ -65,28 +64,29 @@ pub(crate) fn collect(request: &Request, plugin: &str, also: Also) -> Result<(),
     };
     let valid: BTreeSet<Owner> = request.conf.valid_attachments.iter().map(owner).collect();
     let mut kernel = attachment::kernel(None);
-    let mut stale = Vec::new();
-    let mut problems = Vec::new();
+    let (mut stale, mut unreadable, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for record in store.list(Some(network), Some(plugin)).map_err(|e| attach_error(&e))? {
         match record {
-            Ok(r) if valid.contains(&r.owner) => {}
-            Ok(r) => stale.push(r),
-            Err(e) => problems.push(cni::ErrorChain(&e).to_string()),
+            Ok(record) if valid.contains(&record.owner) => {}
+            Ok(record) => stale.push(record),
+            Err(e) => match store.owner_of_unreadable(&e).filter(|owner| !valid.contains(owner)) {
+                Some(owner) => unreadable.push(store.record(&owner, plugin)),
+                None => problems.push(cni::ErrorChain(&e).to_string()),
+            },
         }
     }
-    if !stale.is_empty()
-        && let Err(e) = remove(&mut kernel, &store, &stale, also)
-    {
-        problems.push(e.to_string());
+    if remove(&mut kernel, &store, &stale, also).is_err() {
+        // What is in the way of one must not keep the records of all.
+        let each = stale.iter().map(std::slice::from_ref);
+        let failed = each.filter_map(|one| remove(&mut kernel, &store, one, also).err());
+        problems.extend(failed.map(|e| e.to_string()));
     }
     let swept = orphans::not_among(&mut kernel, &store, network, &valid, plugin)
-        .and_then(|orphans| take_away(&mut kernel, orphans.as_slice(), also));
-    if let Err(e) = swept {
-        problems.push(e.to_string());
-    }
-    if let Err(e) = store.sweep(network, plugin) {
-        problems.push(cni::ErrorChain(&e).to_string());
-    }
+        .and_then(|orphans| take_away(&mut kernel, orphans.as_slice(), also))
+        // Of these nothing is left now but themselves.
+        .and_then(|()| remove(&mut kernel, &store, &unreadable, nothing_else));
+    problems.extend(swept.err().map(|e| e.to_string()));
+    problems.extend(store.sweep(network, plugin).err().map(|e| cni::ErrorChain(&e).to_string()));
     if problems.is_empty() {
         return Ok(());
     }
@@ -101,20 +101,22 @@ pub(crate) fn forget(store: &Store, stale: &Record, also: Also) -> Result<(), Er
     remove(&mut attachment::kernel(None), store, std::slice::from_ref(stale), also)
 }
 
-/// Takes back what a failing ADD has wired; what cannot be taken back is said in the error.
-pub(crate) fn after_failure(wiring: &mut Wiring<'_>, error: Error) -> Error {
-    left_behind(error, &wiring.undo())
-}
-
-/// Removes the record of a failed ADD, unless something is left that it must still answer for.
-pub(crate) fn forget_record(store: &Store, record: &Record, error: Error) -> Error {
-    if !error.details.is_empty() {
-        return error;
+/// Takes back what a failing ADD has made, and its record unless something is left that it must
+/// still answer for; that is said in the error.
+pub(crate) fn after_failure(
+    wiring: &mut Wiring<'_>,
+    store: &Store,
+    record: &Record,
+    also: Also,
+    error: Error,
+) -> Error {
+    let mut left = wiring.undo();
+    left.extend(also(record).err().map(|e| e.to_string()));
+    if left.is_empty() {
+        let forgotten = store.remove(&record.owner, &record.plugin);
+        left.extend(forgotten.err().map(|e| cni::ErrorChain(&e).to_string()));
     }
-    match store.remove(&record.owner, &record.plugin) {
-        Ok(()) => error,
-        Err(e) => left_behind(error, &[cni::ErrorChain(&e).to_string()]),
-    }
+    left_behind(error, &left)
 }
 
 fn left_behind(error: Error, left: &[String]) -> Error {

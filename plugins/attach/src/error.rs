@@ -36,13 +36,11 @@ pub enum Error {
         /// Whose it is.
         owner: Owner,
     },
-    /// The kernel refused a step; what had been done before was taken back, except for `left`.
-    #[error("{step}{}", left_behind(left))]
+    /// The kernel refused a step.
+    #[error("{step}")]
     Refused {
         /// The command that failed.
         step: String,
-        /// Commands that could not be taken back, each with the reason.
-        left: Vec<String>,
         /// Why.
         #[source]
         source: Refusal,
@@ -108,7 +106,3 @@ impl std::fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-fn left_behind(left: &[String]) -> String {
-    if left.is_empty() { String::new() } else { format!(" (left behind: {})", left.join("; ")) }
-}

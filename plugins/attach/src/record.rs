@@ -236,6 +236,20 @@ impl Store {
         Ok(records)
     }
 
+    /// Whose a record is that could not be read, by the place it was in.
+    #[must_use]
+    pub fn owner_of_unreadable(&self, error: &Error) -> Option<Owner> {
+        let Error::Record { path, .. } = error else { return None };
+        let mut names = path.strip_prefix(&self.root).ok()?.iter().map(|name| name.to_str());
+        let (network, container_id, file) = (names.next()??, names.next()??, names.next()??);
+        let (ifname, _) = file.rsplit_once(':')?;
+        Some(Owner {
+            network: network.to_owned(),
+            container_id: container_id.to_owned(),
+            ifname: ifname.to_owned(),
+        })
+    }
+
     /// Removes what killed writers left aside below a network, and empty directories.
     ///
     /// # Errors

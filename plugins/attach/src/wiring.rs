@@ -11,13 +11,14 @@ pub struct Wiring<'k> {
     kernel: &'k mut Kernel,
     names: NsNames,
     report: Report<kernel::Error>,
+    left: Vec<String>,
 }
 
 impl<'k> Wiring<'k> {
     /// Nothing done yet; `names` says how commands in errors name the namespaces.
     #[must_use]
     pub fn new(kernel: &'k mut Kernel, names: NsNames) -> Self {
-        Self { kernel, names, report: Report::default() }
+        Self { kernel, names, report: Report::default(), left: Vec::new() }
     }
 
     /// What is wired.
@@ -28,19 +29,15 @@ impl<'k> Wiring<'k> {
     /// Applies one more plan.
     ///
     /// # Errors
-    /// [`Error::Refused`], after everything of this attachment was taken back; what could not be
-    /// is in the error. Shared objects stay: others may use them already.
+    /// [`Error::Refused`], after all that was done was taken back, as by [`Wiring::undo`].
     pub fn run(&mut self, plan: &Plan) -> Result<(), Error> {
         trace::commands(plan, &self.names);
         let report = self.kernel.apply(plan);
-        self.report.merge(report);
-        match self.report.failed.take() {
-            None => Ok(()),
-            Some((step, source)) => {
-                let step = step.command(&self.names);
-                Err(Error::Refused { step, left: self.undo(), source: Refusal(source) })
-            }
+        let taken_up = self.take_up(report);
+        if taken_up.is_err() {
+            self.take_back();
         }
+        taken_up
     }
 
     /// Applies a plan of nf_tables changes as one transaction, unless the ruleset has another
@@ -65,29 +62,35 @@ impl<'k> Wiring<'k> {
         self.take_up(report)
     }
 
-    fn take_up(&mut self, report: Report<kernel::Error>) -> Result<(), Error> {
-        self.report.merge(report);
-        match self.report.failed.take() {
-            None => Ok(()),
-            Some((step, source)) => {
-                let step = step.command(&self.names);
-                Err(Error::Refused { step, left: Vec::new(), source: Refusal(source) })
-            }
-        }
-    }
-
-    /// Takes back what was done; returns what could not be.
+    /// Takes back what was done; returns what could not be, by a failed [`Wiring::run`] too.
+    /// Shared objects stay: others may use them already.
     pub fn undo(&mut self) -> Vec<String> {
-        self.report.done.retain(|d| d.step.mode == Mode::Fresh);
-        let plan = self.report.undo();
-        self.report.done.clear();
-        remove(self.kernel, &plan, &self.names)
+        self.take_back();
+        std::mem::take(&mut self.left)
     }
 
     /// What was done and what the kernel chose.
     #[must_use]
     pub fn report(&self) -> &Report<kernel::Error> {
         &self.report
+    }
+
+    fn take_up(&mut self, report: Report<kernel::Error>) -> Result<(), Error> {
+        self.report.merge(report);
+        match self.report.failed.take() {
+            None => Ok(()),
+            Some((step, source)) => {
+                let step = step.command(&self.names);
+                Err(Error::Refused { step, source: Refusal(source) })
+            }
+        }
+    }
+
+    fn take_back(&mut self) {
+        self.report.done.retain(|d| d.step.mode == Mode::Fresh);
+        let plan = self.report.undo();
+        self.report.done.clear();
+        self.left.extend(remove(self.kernel, &plan, &self.names));
     }
 }
 

@@ -147,10 +147,13 @@ impl Error {
         Self::new(Code::Internal, msg)
     }
 
-    /// The same error with details.
+    /// The same error with details, after those it has.
     #[must_use]
     pub fn with_details(mut self, details: impl Into<String>) -> Self {
-        self.details = details.into();
+        if !self.details.is_empty() {
+            self.details.push_str("; ");
+        }
+        self.details.push_str(&details.into());
         self
     }
 

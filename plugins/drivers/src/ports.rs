@@ -119,11 +119,18 @@ pub fn desired(
     desired
 }
 
-/// Whether a set holds elements of published ports.
+/// Whether sets of a purpose hold elements of published ports.
 #[must_use]
-pub fn is_set(set: &SetId) -> bool {
-    let names = ["dnat_host", "dnat_any", "published", "hairpin", "own", "masqall"];
-    set.table == ruleset::inet_id() && names.iter().any(|name| set.name.starts_with(name))
+pub fn is_of_ports(purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::DnatHost
+        | Purpose::DnatAny
+        | Purpose::Published
+        | Purpose::Hairpin
+        | Purpose::Own
+        | Purpose::MasqAll => true,
+        Purpose::Masquerade | Purpose::Guarded | Purpose::Allowed => false,
+    }
 }
 
 impl Mapping {

@@ -177,6 +177,23 @@ pub fn class_set(purpose: Purpose, ip: Ip, class: &str) -> SetId {
     SetId::new(&inet_id(), &set_name(purpose, ip, class))
 }
 
+/// What a set of `inet netd` is for; `None` for those of the administrator, who may have some there
+/// for chain `user`.
+#[must_use]
+pub fn purpose(set: &SetId) -> Option<Purpose> {
+    let is_class = |class: &str| {
+        class.len() == 13 && class.starts_with('_') && class.bytes().skip(1).all(is_hex)
+    };
+    let is_for = |purpose: &Purpose| {
+        Ip::BOTH.iter().any(|ip| {
+            let rest = set.name.strip_prefix(&set_name(*purpose, *ip, ""));
+            let maps_ports = matches!(purpose, Purpose::DnatHost | Purpose::DnatAny);
+            rest.is_some_and(|class| class.is_empty() || (maps_ports && is_class(class)))
+        })
+    };
+    PURPOSES.into_iter().find(|purpose| set.table == inet_id() && is_for(purpose))
+}
+
 /// The set of bridges between which guarded addresses are unreachable.
 #[must_use]
 pub fn bridges() -> SetId {
@@ -195,6 +212,10 @@ pub fn spoofing_sets() -> (SetId, SetId) {
 pub fn declare(purpose: Purpose, ip: Ip, class: &str) -> Set {
     let (key, data) = purpose.types(ip);
     Set { name: set_name(purpose, ip, class), key, data }
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
 fn set_name(purpose: Purpose, ip: Ip, class: &str) -> String {

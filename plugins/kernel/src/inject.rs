@@ -8,10 +8,11 @@
 //! * `kill`: the messages before it in its batch are sent, then the process kills itself as by
 //!   `kill -9`: the kernel has done a part of the batch;
 //! * `fail`: it is refused with the error number given. The rest of its batch is sent, as the
-//!   kernel goes on after a refusal; of an nf_tables transaction nothing is.
+//!   kernel goes on after a refusal; of an nf_tables transaction nothing is;
+//! * `break`: it and all that come later are refused.
 //!
-//! Environment: `NETD_INJECT=kill:N`, `NETD_INJECT=fail:N:ERRNO`. A run that ends without having
-//! reached message N is the last one a test needs.
+//! Environment: `NETD_INJECT=kill:N`, `fail:N:ERRNO`, `break:N:ERRNO`; with `NETD_INJECT=count`
+//! nothing happens but a line `message` on stderr for each.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -25,6 +26,8 @@ pub enum How {
     Kill,
     /// The message is refused with this error number.
     Fail(i32),
+    /// So are all after it.
+    Break(i32),
 }
 
 /// A message and what happens at it.
@@ -65,13 +68,14 @@ impl std::str::FromStr for Injection {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is neither kill:N nor fail:N:ERRNO");
+        let wrong = || format!("{text:?} is none of kill:N, fail:N:ERRNO, break:N:ERRNO, count");
         let mut parts = text.split(':');
         let (word, at) = (parts.next(), parts.next());
         let at = at.and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
         let how = match (word, parts.next(), parts.next()) {
             (Some("kill"), None, None) => How::Kill,
             (Some("fail"), Some(errno), None) => How::Fail(errno.parse().map_err(|_| wrong())?),
+            (Some("break"), Some(errno), None) => How::Break(errno.parse().map_err(|_| wrong())?),
             _ => return Err(wrong()),
         };
         Ok(Self { at, how })
@@ -84,7 +88,13 @@ pub(crate) fn next_batch(count: usize) -> Option<Cut> {
     let process_seen = PROCESS_SEEN.fetch_add(count, Ordering::Relaxed);
     match ARMED.get() {
         Some(injection) => cut(injection, seen, count),
-        None => cut(from_environment()?, process_seen, count),
+        None => match from_environment()? {
+            FromEnvironment::Injection(injection) => cut(*injection, process_seen, count),
+            FromEnvironment::Count => {
+                let _ = std::io::stderr().write_all("message\n".repeat(count).as_bytes());
+                None
+            }
+        },
     }
 }
 
@@ -95,18 +105,30 @@ pub(crate) fn die() -> ! {
 }
 
 fn cut(injection: Injection, seen: usize, count: usize) -> Option<Cut> {
-    let at = injection.at.checked_sub(seen)?;
+    let at = match injection.how {
+        How::Kill | How::Fail(_) => injection.at.checked_sub(seen)?,
+        How::Break(_) => injection.at.saturating_sub(seen),
+    };
     (at < count).then_some(Cut { at, how: injection.how })
 }
 
-fn from_environment() -> Option<Injection> {
-    static INJECTION: OnceLock<Option<Injection>> = OnceLock::new();
-    *INJECTION.get_or_init(|| {
+enum FromEnvironment {
+    Injection(Injection),
+    Count,
+}
+
+fn from_environment() -> Option<&'static FromEnvironment> {
+    static WISH: OnceLock<Option<FromEnvironment>> = OnceLock::new();
+    let wish = WISH.get_or_init(|| {
         let text = std::env::var("NETD_INJECT").ok()?;
-        Some(text.parse().unwrap_or_else(|e: String| {
+        if text == "count" {
+            return Some(FromEnvironment::Count);
+        }
+        Some(FromEnvironment::Injection(text.parse().unwrap_or_else(|e: String| {
             // A test that misspells this must not pass for having injected nothing.
             let _ = writeln!(std::io::stderr(), "NETD_INJECT: {e}");
             std::process::abort()
-        }))
-    })
+        })))
+    });
+    wish.as_ref()
 }

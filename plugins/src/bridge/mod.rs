@@ -124,8 +124,8 @@ impl Add<'_> {
         let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
         let done = wired.and_then(|()| made.result(self.request, wiring.report(), addressing));
         done.map_err(|error| {
-            let error = removal::after_failure(&mut wiring, error);
-            removal::forget_record(&self.store, &record, error)
+            let also = removal::nothing_else;
+            removal::after_failure(&mut wiring, &self.store, &record, also, error)
         })
     }
 

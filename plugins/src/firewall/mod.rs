@@ -194,12 +194,7 @@ impl Part {
         let mut wiring = Wiring::new(kernel, attachment::ns_names(request));
         let wired = self.apply(conf, request, &mut wiring, zone);
         wired.map_err(|error| {
-            let error = removal::after_failure(&mut wiring, error);
-            let error = match leave_zone(sources_of(record)) {
-                Ok(()) => error,
-                Err(e) => error.with_details(e.to_string()),
-            };
-            removal::forget_record(store, record, error)
+            removal::after_failure(&mut wiring, store, record, leave_own_zone, error)
         })
     }
 

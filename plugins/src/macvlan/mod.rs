@@ -128,8 +128,8 @@ impl Add<'_> {
         let wired = wiring.run(&Plan::create(&own)).map_err(|e| attach_error(&e));
         let done = wired.and_then(|()| self.result(&wiring, &driver.ifname, addressing));
         let result = done.map_err(|error| {
-            let error = removal::after_failure(&mut wiring, error);
-            removal::forget_record(&self.store, &record, error)
+            let also = removal::nothing_else;
+            removal::after_failure(&mut wiring, &self.store, &record, also, error)
         })?;
         let addrs: Vec<_> = inside.addresses.iter().map(|a| a.net).collect();
         // Neighbours that knew the address at another MAC learn of it now; that they would later

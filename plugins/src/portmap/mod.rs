@@ -201,8 +201,7 @@ impl Add<'_> {
             claim::commit(&mut wiring, self.own, &self.flows.mappings, self.conf, self.owner)
                 .and_then(|()| self.links(&mut wiring, prev));
         wired.map_err(|error| {
-            let error = removal::after_failure(&mut wiring, error);
-            removal::forget_record(store, record, error)
+            removal::after_failure(&mut wiring, store, record, forget_flows, error)
         })?;
         let udp = self.flows.mappings.iter().filter(|m| m.transport == Transport::Udp);
         let udp: Vec<_> = udp.map(|m| (Ip::of(m.container_ip), m.host_ip, m.host_port)).collect();

@@ -55,21 +55,25 @@ pub(super) fn not_among(
     Ok((!is_empty).then_some(record))
 }
 
-/// The elements of our tables whose comment is one of those asked for. Those of published ports
-/// are left to `portmap`, which forgets the flows through them too.
+/// The elements of our sets whose comment is one of those asked for. Those of published ports are
+/// left to `portmap`, which forgets the flows through them too.
 fn elements(
     kernel: &mut Kernel,
     plugin: &str,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<(SetId, Element)>, Error> {
+    let (checked, genuine) = ruleset::spoofing_sets();
+    let all = kernel.sets(&Ns::Host, &ruleset::inet_id()).map_err(|e| kernel_error(&e))?;
+    let of_ports = plugin == portmap::NAME;
+    let is_meant = |set: &SetId| ruleset::purpose(set).map(ports::is_of_ports) == Some(of_ports);
+    let mut sets: Vec<SetId> = all.into_iter().filter(is_meant).collect();
+    if !of_ports {
+        sets.extend([checked, genuine]);
+    }
     let mut found = Vec::new();
-    for table in [ruleset::inet_id(), ruleset::bridge_id()] {
-        let sets = kernel.sets(&Ns::Host, &table).map_err(|e| kernel_error(&e))?;
-        let of_ports = plugin == portmap::NAME;
-        for set in sets.into_iter().filter(|set| ports::is_set(set) == of_ports) {
-            let all = kernel.elements(&Ns::Host, &set).map_err(|e| kernel_error(&e))?;
-            found.extend(all.into_iter().filter(|e| wanted(&e.comment)).map(|e| (set.clone(), e)));
-        }
+    for set in sets {
+        let all = kernel.elements(&Ns::Host, &set).map_err(|e| kernel_error(&e))?;
+        found.extend(all.into_iter().filter(|e| wanted(&e.comment)).map(|e| (set.clone(), e)));
     }
     Ok(found)
 }

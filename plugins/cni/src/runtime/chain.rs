@@ -148,11 +148,7 @@ impl Runtime {
         let forgotten = self.forget(&AttachmentKey::new(&list.name, container));
         match left.and(forgotten) {
             Ok(()) => error,
-            Err(left) if error.details.is_empty() => error.with_details(format!("undo: {left}")),
-            Err(left) => {
-                let details = format!("{}; undo: {left}", error.details);
-                error.with_details(details)
-            }
+            Err(left) => error.with_details(format!("undo: {left}")),
         }
     }
 

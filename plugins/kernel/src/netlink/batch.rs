@@ -92,11 +92,11 @@ impl Batch {
         self.bytes.get(..end).unwrap_or_default()
     }
 
-    /// The bytes of all messages but this one.
+    /// The bytes of all messages but these.
     #[cfg(any(test, feature = "inject"))]
-    pub(crate) fn without(&self, message: usize) -> Vec<u8> {
-        let end = self.starts.get(message + 1).copied().unwrap_or(self.bytes.len());
-        [self.before(message), self.bytes.get(end..).unwrap_or_default()].concat()
+    pub(crate) fn without(&self, messages: &std::ops::Range<usize>) -> Vec<u8> {
+        let end = self.starts.get(messages.end).copied().unwrap_or(self.bytes.len());
+        [self.before(messages.start), self.bytes.get(end..).unwrap_or_default()].concat()
     }
 }
 

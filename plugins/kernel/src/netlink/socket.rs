@@ -171,7 +171,7 @@ impl Socket {
     }
 
     /// Does to a batch what a test has asked for: the messages before the chosen one are sent;
-    /// then the process dies, or that message alone is refused and the rest is sent.
+    /// then the process dies, or those meant are refused and the rest is sent.
     #[cfg(any(test, feature = "inject"))]
     fn injected(
         &mut self,
@@ -180,10 +180,12 @@ impl Socket {
         last: usize,
         cut: crate::inject::Cut,
     ) -> Result<Replies, Errno> {
+        use crate::inject::How;
         let mut replies = Replies { results: vec![Ok(()); batch.len()], data: Vec::new() };
-        let errno = match cut.how {
-            crate::inject::How::Fail(errno) => errno,
-            crate::inject::How::Kill => {
+        let (errno, refused) = match cut.how {
+            How::Fail(errno) => (errno, cut.at..cut.at + 1),
+            How::Break(errno) => (errno, cut.at..batch.len()),
+            How::Kill => {
                 if cut.at > 0 {
                     self.send(batch.before(cut.at))?;
                 }
@@ -191,14 +193,14 @@ impl Socket {
             }
         };
         // A transaction is refused as a whole: nothing of it needs sending.
-        let sent = if self.protocol == Protocol::Netfilter { 0 } else { batch.len() - 1 };
-        if sent > 0 {
-            let last = if cut.at == last { last - 1 } else { last };
-            batch.acknowledge(last);
-            self.send(&batch.without(cut.at))?;
-            self.collect(first, last, Until::Verdict, &mut replies)?;
+        let sends = self.protocol == Protocol::Route && refused.len() < batch.len();
+        if sends {
+            let end = (0..=last).rev().find(|message| !refused.contains(message));
+            batch.acknowledge(end.unwrap_or(last));
+            self.send(&batch.without(&refused))?;
+            self.collect(first, end.unwrap_or(last), Until::Verdict, &mut replies)?;
         }
-        if let Some(result) = replies.results.get_mut(cut.at) {
+        for result in replies.results.iter_mut().skip(refused.start).take(refused.len()) {
             *result = Err(Refusal { errno, text: "injected failure".to_owned() });
         }
         Ok(replies)

@@ -1,0 +1,76 @@
+//! Kill safety: ADD and DEL of bridge, host-local, portmap and firewall are killed, and separately
+//! failed, at every netlink message and at every system call; DEL alone, or GC alone, then leaves
+//! nothing, and ADD works.
+//!
+//! System calls are cut by strace in the release program, messages (each position in a batch) by
+//! the program of profile `inject`. `assets/kill.sh` does what is done on a host.
+
+#![expect(clippy::indexing_slicing, reason = "an index out of range fails the test")]
+
+mod orphans;
+mod plan;
+mod point;
+mod site;
+mod workers;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Lab, bins, require, require_programs};
+
+use site::Site;
+
+#[test]
+fn killed_or_failed_anywhere_del_or_gc_leaves_nothing() -> Result<()> {
+    if !can_run()? {
+        return Ok(());
+    }
+    Lab::run(|lab| {
+        let calls = Site::new(lab, "plan")?.calls()?;
+        let mut points = plan::points(&calls);
+        if let Ok(s) = std::env::var("KP") { let n: usize = s.parse()?; points = points.into_iter().step_by(n).collect(); }
+        eprintln!("POINTS {}", points.len());
+        ensure!(points.len() > 10, "only {} points", points.len());
+        let tried = points.len();
+        let wrong = workers::try_all(lab, points)?;
+        ensure!(wrong.is_empty(), "{} of {tried} points:\n{}", wrong.len(), wrong.join("\n"));
+        println!("{tried} points");
+        Ok(())
+    })
+}
+
+/// What makes programs fail on purpose is in no release.
+#[test]
+fn the_released_program_cannot_be_made_to_fail() -> Result<()> {
+    if !can_run()? {
+        return Ok(());
+    }
+    let has = |path: PathBuf| -> Result<bool> {
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(bytes.windows(11).any(|part| part == b"NETD_INJECT"))
+    };
+    ensure!(has(inject_program()?)?, "the program of profile inject has no injection");
+    ensure!(!has(bins::program("plugins")?)?, "the released program has injection");
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        e2e::PluginSet::Ours.install(&host)?;
+        for name in host.list(e2e::CNI_BIN)? {
+            let installed = host.path(&format!("{}/{name}", e2e::CNI_BIN));
+            ensure!(!has(installed)?, "the installed {name} has injection");
+        }
+        Ok(())
+    })
+}
+
+fn can_run() -> Result<bool> {
+    Ok(require_programs(&["strace", "nft", "conntrack"])?
+        && require("built plugins (make build)", inject_program().is_ok())?)
+}
+
+fn inject_program() -> Result<PathBuf> {
+    let released = bins::program("plugins")?;
+    let target = released.parent().and_then(|dir| dir.parent()).context("the target directory")?;
+    let path = target.join("inject/plugins");
+    ensure!(path.exists(), "{} is not built: run `make build` first", path.display());
+    Ok(path)
+}

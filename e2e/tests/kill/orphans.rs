@@ -1,0 +1,1 @@
+//! What no record tells of.
