@@ -5,7 +5,7 @@ set -u
 export CNI_CONTAINERID=web CNI_IFNAME=eth0 CNI_ARGS="IgnoreUnknown=1;IP=10.1.0.5"
 PLUGINS=(bridge portmap firewall)
 BIN=/opt/cni/bin
-NETNS=/run/netns/web
+NETNS=${NETNS-/run/netns/web}
 # Configurations (PLUGIN.VERB.json) and what is to be seen with so many plugins attached (seen.N).
 STATE=/run/kill
 

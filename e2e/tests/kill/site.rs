@@ -24,7 +24,9 @@ impl Site {
             host.copy_program(&inject, &format!("/opt/inject/{name}"))?;
         }
         host.write_file("/opt/kill.sh", SCRIPT)?;
-        host.sh("ip link add up0 type bridge; ip link set up0 up; ip addr add 192.0.2.10/24 dev up0")?;
+        host.sh(
+            "ip link add up0 type bridge; ip link set up0 up; ip addr add 192.0.2.10/24 dev up0",
+        )?;
         let site = Self { host };
         site.configure(&Value::Null)?;
         // The result of each plugin is what the next one gets, as all names and addresses are fixed.

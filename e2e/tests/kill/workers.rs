@@ -18,7 +18,6 @@ const ENOUGH: usize = 40;
 pub(crate) fn try_all(lab: &Lab, points: Vec<Point>) -> Result<Vec<String>> {
     let queue = Mutex::new(points.into_iter());
     let wrong = Mutex::new(Vec::new());
-    let (done, began) = (AtomicUsize::new(0), std::time::Instant::now());
     let hosts = AtomicUsize::new(0);
     let next = || -> Result<Option<Point>> {
         let enough = wrong.lock().ok().context("a worker panicked")?.len() >= ENOUGH;
@@ -28,12 +27,7 @@ pub(crate) fn try_all(lab: &Lab, points: Vec<Point>) -> Result<Vec<String>> {
         let site = || Site::new(lab, &format!("host{}", hosts.fetch_add(1, Ordering::Relaxed)));
         let mut on = site()?;
         while let Some(point) = next()? {
-            let d = done.fetch_add(1, Ordering::Relaxed); if d % 100 == 0 { eprintln!("DONE {d} {:?}", began.elapsed()); }
-            let start = std::time::Instant::now();
-            let what = on.try_point(&point);
-            if start.elapsed().as_secs() > 3 { eprintln!("SLOW {:?} {point}", start.elapsed()); }
-            if let Ok(Some(w)) = &what { eprintln!("WRONG {w}"); }
-            if let Some(what) = what.with_context(|| point.to_string())? {
+            if let Some(what) = on.try_point(&point).with_context(|| point.to_string())? {
                 wrong.lock().ok().context("a worker panicked")?.push(what);
                 on = site()?;
             }

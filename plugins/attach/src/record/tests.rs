@@ -79,6 +79,18 @@ fn removing_leaves_nothing_and_spares_the_other_plugin() {
 }
 
 #[test]
+fn whose_a_damaged_record_is_tells_its_place() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = store(&dir);
+    let record = full(&store);
+    store.claim(&record).expect("claim");
+    fs::write(dir.path().join("attachments/net/c1/eth0.100:portmap"), "{").expect("write");
+    let listed = store.list(Some("net"), Some("portmap")).expect("list");
+    let error = listed.into_iter().next().expect("one record").expect_err("no record");
+    assert_eq!(store.owner_of_unreadable(&error), Some(record.owner));
+}
+
+#[test]
 fn a_sweep_removes_what_killed_writers_left() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let store = store(&dir);

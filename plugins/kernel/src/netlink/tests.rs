@@ -119,10 +119,30 @@ fn an_injected_refusal_is_of_one_message_and_the_others_are_sent() {
 }
 
 #[test]
+fn when_all_is_broken_from_a_message_on_only_those_before_it_are_sent() {
+    in_new_host(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        for at in 0..4 {
+            arm(Some(Injection { at, how: How::Break(5) }));
+            for first in [0, 3] {
+                let mut batch = Batch::default();
+                (0..3).for_each(|_| get_link(&mut batch, 1));
+                let replies = socket.exchange(batch, 0).unwrap();
+                let sent = replies.results.iter().filter(|result| result.is_ok()).count();
+                assert_eq!(sent, at.saturating_sub(first).min(3));
+                assert_eq!(replies.data.len(), sent);
+            }
+        }
+        arm(None);
+    });
+}
+
+#[test]
 fn injections_are_read_as_documented() {
     let parse = |text: &str| text.parse::<Injection>();
     assert_eq!(parse("kill:3"), Ok(Injection { at: 3, how: How::Kill }));
     assert_eq!(parse("fail:0:12"), Ok(Injection { at: 0, how: How::Fail(12) }));
+    assert_eq!(parse("break:7:1"), Ok(Injection { at: 7, how: How::Break(1) }));
     for wrong in ["", "kill", "kill:x", "kill:1:2", "fail:1", "fail:1:x", "stop:1"] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }
