@@ -96,10 +96,12 @@ list() {
         prepare $host
         list_calls $host ADD "${PLUGINS[@]}"
         knock
+        NETNS=
         list_calls $host DEL firewall portmap bridge
         prepare $host
         list_messages $host ADD "${PLUGINS[@]}"
         knock
+        NETNS=
         list_messages $host DEL firewall portmap bridge
         ip netns del web
     done
@@ -108,6 +110,7 @@ prepare() {
     [ $1 = used ] || wipe
     ip netns del web 2>/dev/null
     ip netns add web
+    NETNS=/run/netns/web
 }
 list_calls() {
     local p

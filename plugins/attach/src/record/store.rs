@@ -72,7 +72,7 @@ impl Store {
         });
         written.map_err(|e| {
             let _ = fs::remove_file(&aside);
-            tidy(&path);
+            let _ = tidy(&path);
             if e.kind() == io::ErrorKind::AlreadyExists {
                 Error::Attached { owner: record.owner.clone() }
             } else {
@@ -123,8 +123,7 @@ impl Store {
                 remove_file(&entry.path())?;
             }
         }
-        tidy(&path);
-        Ok(())
+        tidy(&path)
     }
 
     /// Whether a record was written since this host started.
@@ -196,10 +195,9 @@ impl Store {
                     remove_file(&entry.path())?;
                 }
             }
-            let _ = fs::remove_dir(container.path());
+            remove_if_empty(&container.path())?;
         }
-        let _ = fs::remove_dir(dir);
-        Ok(())
+        remove_if_empty(&dir)
     }
 
     fn path(&self, owner: &Owner, plugin: &str) -> PathBuf {
@@ -223,11 +221,20 @@ fn aside_prefix(path: &Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Removes the directories of a record where they are empty. Not empty, gone already, or about to
-/// be used by another: all fine. The upper one may be left of a killed writer without the lower.
-fn tidy(path: &Path) {
-    for dir in path.ancestors().skip(1).take(2) {
-        let _ = fs::remove_dir(dir);
+/// Removes the directories of a record where they are empty. The upper one may be left of a killed
+/// writer without the lower.
+fn tidy(path: &Path) -> Result<(), Error> {
+    path.ancestors().skip(1).take(2).try_for_each(remove_if_empty)
+}
+
+/// Not empty, gone already, or about to be used by another: all fine.
+fn remove_if_empty(dir: &Path) -> Result<(), Error> {
+    use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound};
+    match fs::remove_dir(dir) {
+        Err(e) if !matches!(e.kind(), DirectoryNotEmpty | NotADirectory | NotFound) => {
+            Err(file("remove", dir)(e))
+        }
+        _ => Ok(()),
     }
 }
 
