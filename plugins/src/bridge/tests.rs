@@ -4,7 +4,7 @@ use cni::Code;
 use netstate::VlanRange;
 
 use super::conf::{Conf, Mtu};
-use super::interface;
+use super::state::interface;
 use crate::testing::{refused, request, request_with};
 
 #[test]
