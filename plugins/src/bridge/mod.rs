@@ -8,7 +8,7 @@ use attach::wiring::{self, Wiring};
 use attach::{Namespace, Record, Store, forward, tables};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, Request, Version};
-use drivers::bridge::{Bridge as Shared, Port};
+use drivers::bridge::{BRIDGE_ALIAS, Bridge as Shared, Port};
 use drivers::container::Interface;
 use drivers::{Owner, masquerade, spoofing};
 use kernel::Kernel;
@@ -143,9 +143,11 @@ impl Add<'_> {
         self.store.claim(&record).map_err(|e| attach_error(&e))?;
         let mut wiring = Wiring::new(kernel, attachment::ns_names(self.request));
         let wired = self.apply(&mut wiring, &ensure, &own, &port, &shared);
-        let bridge_mac = observed.0.ns(&Ns::Host).and_then(|h| h.links.get(&shared.name)?.mac);
-        let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
-        let done = wired.and_then(|()| made.result(self.request, wiring.report(), addressing));
+        let done = wired.and_then(|()| {
+            let bridge_mac = bridge_mac(&shared, &observed, wiring.kernel())?;
+            let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
+            made.result(self.request, wiring.report(), addressing)
+        });
         done.map_err(|error| {
             let error = removal::after_failure(&mut wiring, error);
             removal::forget_record(&self.store, &record, error)
@@ -223,6 +225,22 @@ impl Add<'_> {
         record.links.push(host_link.clone());
         record
     }
+}
+
+/// The address of a bridge that was there before. One that nobody has fixed is that of one of its
+/// ports, and may be another now that there is one more.
+fn bridge_mac(
+    shared: &Shared,
+    observed: &Observed,
+    kernel: &mut Kernel,
+) -> Result<Option<Mac>, Error> {
+    let there = observed.0.ns(&Ns::Host).and_then(|h| h.links.get(&shared.name));
+    let Some(there) = there else { return Ok(None) };
+    if there.alias.as_deref() == Some(BRIDGE_ALIAS) || !shared.gateways.is_empty() {
+        return Ok(there.mac);
+    }
+    let now = kernel.link_by_name(&Ns::Host, &shared.name).map_err(|e| kernel_error(&e))?;
+    Ok(now.and_then(|state| state.link.mac))
 }
 
 #[cfg(test)]
