@@ -2,44 +2,78 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::allowed::ALLOWED;
+use crate::allowed::{ALLOWED, Allowed, Group};
 use crate::cases::Case;
 
-/// The differences that are not allowed, and what is wrong with errors.
-pub(crate) fn compare(case: &Case, theirs: &Value, ours: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    let (mut theirs, mut ours) = (theirs.clone(), ours.clone());
-    let texts = [take_error(&mut theirs), take_error(&mut ours)];
-    for (whose, text) in ["the reference", "ours"].iter().zip(&texts) {
-        match text {
-            Some(text) if case.error.is_empty() && !allowed(case.name, "error") => {
-                found.push(format!("ADD of {whose} failed: {text}"));
-            }
-            Some(text) if !text.contains(case.error) => {
-                found.push(format!("the error of {whose} lacks {:?}: {text}", case.error));
-            }
-            None if !case.error.is_empty() => found.push(format!("ADD of {whose} succeeded")),
-            _ => {}
-        }
-    }
-    let mut paths = Vec::new();
-    walk("", &theirs, &ours, &mut paths);
-    found.extend(
-        paths
-            .into_iter()
-            .filter(|(path, ..)| !allowed(case.name, path))
-            .map(|(path, theirs, ours)| format!("{path}: reference {theirs}, ours {ours}")),
-    );
-    found
+/// The comparison of a group of cases: what differed, and which lines of the list were needed.
+pub(crate) struct Comparison {
+    group: Group,
+    differences: Vec<String>,
+    used: BTreeSet<usize>,
 }
 
-/// Whether a line of the list covers the path.
-fn allowed(case: &str, path: &str) -> bool {
-    ALLOWED.iter().any(|entry| {
-        matches(entry.case, case) && matches(entry.path, path) && !entry.reason.is_empty()
-    })
+impl Comparison {
+    pub(crate) fn new(group: Group) -> Self {
+        Self { group, differences: Vec::new(), used: BTreeSet::new() }
+    }
+
+    /// Compares what a case left with both sets of plugins.
+    pub(crate) fn add(&mut self, case: &Case, version: &str, theirs: &Value, ours: &Value) {
+        let (mut theirs, mut ours) = (theirs.clone(), ours.clone());
+        for (whose, document) in [("the reference", &mut theirs), ("ours", &mut ours)] {
+            let fault = match take_error(document) {
+                Some(text) if case.error.is_empty() => format!("ADD of {whose} failed: {text}"),
+                Some(text) if !text.contains(case.error) => {
+                    format!("the error of {whose} lacks {:?}: {text}", case.error)
+                }
+                None if !case.error.is_empty() => format!("ADD of {whose} succeeded"),
+                _ => continue,
+            };
+            self.differences.push(format!("{} {version} {fault}", case.name));
+        }
+        self.documents(case.name, version, &theirs, &ours);
+    }
+
+    /// Compares two documents of a case.
+    pub(crate) fn documents(&mut self, case: &str, version: &str, theirs: &Value, ours: &Value) {
+        let mut found = Vec::new();
+        walk("", theirs, ours, &mut found);
+        for (path, theirs, ours) in found {
+            if !self.allows(case, &path) {
+                let text = format!("{case} {version} {path}: reference {theirs}, ours {ours}");
+                self.differences.push(text);
+            }
+        }
+    }
+
+    /// Whether lines of the list cover the path.
+    fn allows(&mut self, case: &str, path: &str) -> bool {
+        let covers = |entry: &Allowed| {
+            entry.groups.contains(&self.group)
+                && matches(entry.case, case)
+                && matches(entry.path, path)
+        };
+        let lines: Vec<usize> =
+            (0..).zip(ALLOWED).filter(|(_, e)| covers(e)).map(|(i, _)| i).collect();
+        self.used.extend(&lines);
+        !lines.is_empty()
+    }
+
+    /// Nothing differed that may not, and every line of the list was needed.
+    pub(crate) fn judge(self) -> Result<()> {
+        let Self { group, mut differences, used } = self;
+        for (number, entry) in (0..).zip(ALLOWED) {
+            if entry.groups.contains(&group) && !used.contains(&number) {
+                differences
+                    .push(format!("not needed for {group:?}: {} {}", entry.case, entry.path));
+            }
+        }
+        ensure!(differences.is_empty(), "differences:\n{}", differences.join("\n"));
+        Ok(())
+    }
 }
 
 /// `*` stands for any text.
@@ -52,7 +86,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Takes the text and code of ADD's error out of a document: texts are compared by their words.
+/// Takes the text of ADD's error out of a document: texts are compared by their words.
 fn take_error(document: &mut Value) -> Option<String> {
     let answers = document.get_mut("ADD")?.as_array_mut()?;
     let answer = answers.last_mut()?.as_object_mut()?;
