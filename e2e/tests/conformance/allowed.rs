@@ -21,7 +21,7 @@ pub(crate) struct Allowed {
     pub(crate) reason: &'static str,
 }
 
-use Group::{Addresses, Bridge, Chained, MacVlan};
+use Group::{Addresses, Bridge, Chained, MacVlan, Reach};
 
 const EVERYWHERE: &[Group] = &[Bridge, MacVlan, Addresses, Chained];
 
@@ -164,5 +164,17 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         case: "firewall too old",
         path: "/DEL*",
         reason: "the list of versions has one more: a 1.1.0 field",
+    },
+    Allowed {
+        groups: &[Reach],
+        case: "drop",
+        path: "/outside to uplink*",
+        reason: "the reference accepts what a container sends and the answers, not what comes for its published port (2.11)",
+    },
+    Allowed {
+        groups: &[Reach],
+        case: "same-bridge",
+        path: "/other to uplink*",
+        reason: "a published port is for everybody, whichever bridge they are on (2.10); the reference drops it for other bridges (2.11)",
     },
 ];

@@ -39,27 +39,29 @@ impl Comparison {
 
     /// Compares two documents of a case.
     pub(crate) fn documents(&mut self, case: &str, version: &str, theirs: &Value, ours: &Value) {
-        let mut found = Vec::new();
-        walk("", theirs, ours, &mut found);
-        for (path, theirs, ours) in found {
-            if !self.allows(case, &path) {
+        for (path, theirs, ours) in differences(theirs, ours) {
+            let lines = self.lines_for(case, &path);
+            if lines.is_empty() {
                 let text = format!("{case} {version} {path}: reference {theirs}, ours {ours}");
                 self.differences.push(text);
             }
+            self.used.extend(lines);
         }
     }
 
-    /// Whether lines of the list cover the path.
-    fn allows(&mut self, case: &str, path: &str) -> bool {
+    /// Whether nothing differs that may not.
+    pub(crate) fn fits(&self, case: &str, theirs: &Value, ours: &Value) -> bool {
+        differences(theirs, ours).iter().all(|(path, ..)| !self.lines_for(case, path).is_empty())
+    }
+
+    /// The lines of the list that cover the path.
+    fn lines_for(&self, case: &str, path: &str) -> Vec<usize> {
         let covers = |entry: &Allowed| {
             entry.groups.contains(&self.group)
                 && matches(entry.case, case)
                 && matches(entry.path, path)
         };
-        let lines: Vec<usize> =
-            (0..).zip(ALLOWED).filter(|(_, e)| covers(e)).map(|(i, _)| i).collect();
-        self.used.extend(&lines);
-        !lines.is_empty()
+        (0..).zip(ALLOWED).filter(|(_, entry)| covers(entry)).map(|(number, _)| number).collect()
     }
 
     /// Nothing differed that may not, and every line of the list was needed.
@@ -91,6 +93,13 @@ fn take_error(document: &mut Value) -> Option<String> {
     let answers = document.get_mut("ADD")?.as_array_mut()?;
     let answer = answers.last_mut()?.as_object_mut()?;
     answer.remove("error").map(|text| text.as_str().unwrap_or_default().to_owned())
+}
+
+/// Where the documents differ: path, theirs, ours.
+fn differences(theirs: &Value, ours: &Value) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    walk("", theirs, ours, &mut found);
+    found
 }
 
 fn walk(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<(String, String, String)>) {

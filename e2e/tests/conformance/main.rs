@@ -7,6 +7,7 @@ mod allowed;
 mod cases;
 mod compare;
 mod observe;
+mod reach;
 mod tidy;
 
 use allowed::Group;
@@ -16,9 +17,14 @@ use compare::Comparison;
 use e2e::{CNI_BIN, Chain, Cni, Host, Lab, Place as _, PluginSet, REFERENCE_BIN, require};
 use serde_json::{Value, json};
 
-fn hosts(lab: &Lab) -> Result<Option<(Host, Host)>> {
+/// Whether the reference plugins are on this machine.
+fn there() -> Result<bool> {
     let there = std::path::Path::new(REFERENCE_BIN).join("bridge").exists();
-    if !require("the reference plugins (containernetworking-plugins)", there)? {
+    require("the reference plugins (containernetworking-plugins)", there)
+}
+
+fn hosts(lab: &Lab) -> Result<Option<(Host, Host)>> {
+    if !there()? {
         return Ok(None);
     }
     let pair = (lab.host("reference")?, lab.host("ours")?);

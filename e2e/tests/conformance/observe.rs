@@ -53,12 +53,11 @@ done
 echo "\"\": 0}}"
 "#;
 
-/// Puts a host back as it was before a case.
-const CLEAN: &str = r#"
+/// Puts a host back as it was before a case, but for its physical links.
+pub(crate) const FORGET: &str = r#"
 for link in $(ls /sys/class/net); do
-    case $link in lo|m0|m1) ;; *) ip link del $link 2>/dev/null || true;; esac
+    case $link in lo|m0|m1|eth0) ;; *) ip link del $link 2>/dev/null || true;; esac
 done
-ip addr flush dev m0
 nft flush ruleset
 rm -rf /var/lib/cni/networks /var/lib/cni/other /etc/cni/rc
 sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
@@ -91,7 +90,8 @@ pub(crate) fn run(host: &Host, case: &Case, version: &str) -> Result<Value> {
     seen.insert("container after DEL".to_owned(), container_state(&container)?);
     seen.insert("host after DEL".to_owned(), host_state(host)?);
     container.remove()?;
-    host.sh(CLEAN)?;
+    host.sh("ip addr flush dev m0")?;
+    host.sh(FORGET)?;
     let mut document = Value::Object(seen);
     tidy::forget_random(&mut document, &case.keeps());
     Ok(document)
