@@ -192,10 +192,7 @@ impl VlanGateway {
             ..Link::new(self.port.clone(), LinkKind::Veth { peer: end.clone() })
         };
         let pvid = VlanRange { first: self.vlan, last: self.vlan, pvid: true, untagged: true };
-        let mut changes = vec![LinkChange::AddVlan(pvid)];
-        if self.vlan != 1 {
-            changes.insert(0, LinkChange::DelVlan(default_vlan()));
-        }
+        let changes = vec![LinkChange::DelVlan(every_vlan()), LinkChange::AddVlan(pvid)];
         vec![
             Op::AddLink {
                 link: port,
@@ -208,9 +205,10 @@ impl VlanGateway {
     }
 }
 
-/// The VLAN that a port of a filtering bridge gets at birth (`br_vlan_default_pvid`, 1).
-fn default_vlan() -> VlanRange {
-    VlanRange { first: 1, last: 1, pvid: true, untagged: true }
+/// Every VLAN: a port of a filtering bridge gets `vlan_default_pvid` at birth, which is 1 unless the
+/// bridge's owner has set another.
+fn every_vlan() -> VlanRange {
+    VlanRange { first: 1, last: 4094, pvid: false, untagged: false }
 }
 
 /// The reference's rule: a second IPv4 address is always in the way, an IPv6 address only where

@@ -5,7 +5,7 @@ use netstate::{
     VlanRange,
 };
 
-use super::default_vlan;
+use super::every_vlan;
 use crate::Owner;
 use crate::container::{self, Interface};
 
@@ -35,7 +35,7 @@ pub struct Port {
 pub struct PortVlans {
     /// What the port carries.
     pub ranges: Vec<VlanRange>,
-    /// The bridge's default VLAN 1 stays beside them.
+    /// What the bridge gave the port at birth stays beside them.
     pub keep_default: bool,
 }
 
@@ -73,7 +73,7 @@ impl Port {
         let Some(vlans) = &self.vlans else { return Vec::new() };
         let mut changes = Vec::new();
         if !vlans.keep_default {
-            changes.push(LinkChange::DelVlan(default_vlan()));
+            changes.push(LinkChange::DelVlan(every_vlan()));
         }
         changes.extend(vlans.ranges.iter().cloned().map(LinkChange::AddVlan));
         let op = Op::SetLink { name: self.host_link.clone(), changes };
