@@ -19,17 +19,11 @@ const PLUGINS: [&str; 9] = [
 ];
 
 #[test]
-fn environment_and_standard_input_that_are_wrong() -> Result<()> {
+fn environment_variables_that_are_wrong() -> Result<()> {
     Lab::run(|lab| {
         let site = Site::new(lab)?;
         let good = bridge(json!({}));
         let call = |name, code, words| row(name, "bridge", &good, code, words);
-        let megabytes = || {
-            let mut text = bridge(json!({"mtu": "x"})).to_string().into_bytes();
-            text.extend(std::iter::repeat_n(b' ', 10 << 20));
-            text
-        };
-        let wrong = br#"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "x": "#.to_vec();
         site.run(&[
             call(
                 "all variables missing",
@@ -69,6 +63,23 @@ fn environment_and_standard_input_that_are_wrong() -> Result<()> {
                 .with(|cni| "FOO".clone_into(&mut cni.args)),
             call("CNI_ARGS of nobody", 4, &["unknown args", "FOO=1"])
                 .with(|cni| "FOO=1".clone_into(&mut cni.args)),
+        ])
+    })
+}
+
+#[test]
+fn bytes_on_standard_input_that_are_wrong() -> Result<()> {
+    Lab::run(|lab| {
+        let site = Site::new(lab)?;
+        let good = bridge(json!({}));
+        let call = |name, code, words| row(name, "bridge", &good, code, words);
+        let megabytes = || {
+            let mut text = bridge(json!({"mtu": "x"})).to_string().into_bytes();
+            text.extend(std::iter::repeat_n(b' ', 10 << 20));
+            text
+        };
+        let wrong = br#"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "x": "#.to_vec();
+        site.run(&[
             call("garbage", 6, &["error unmarshall network config"])
                 .stdin(b"\x00\xff not json".to_vec()),
             call("nothing", 6, &["error unmarshall network config"]).stdin(Vec::new()),

@@ -6,6 +6,7 @@
 mod allowed;
 mod cases;
 mod compare;
+mod keys;
 mod observe;
 mod reach;
 mod tidy;

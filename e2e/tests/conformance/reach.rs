@@ -81,6 +81,16 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// The configurations of all cases.
+pub(crate) fn configurations() -> Vec<Value> {
+    let of = |case: Case| {
+        let mut confs = case.after.as_array().cloned().unwrap_or_default();
+        confs.extend(list(&case, 1).pointer("/plugins/0").cloned());
+        confs
+    };
+    cases().into_iter().flat_map(of).collect()
+}
+
 /// A host with its way out, and the plugins of one set.
 struct Site<'l> {
     host: Host,
@@ -135,10 +145,13 @@ impl<'l> Site<'l> {
     }
 }
 
+/// From whom, what the target is called, and its address and port.
+type Way<'w> = (&'static str, &'w (dyn Place + Sync), &'static str, (IpAddr, u16));
+
 /// The containers of a case, and a server in `c1`.
 struct Wired<'s> {
     site: &'s Site<'s>,
-    members: Vec<(Container, Chain)>,
+    members: [(Container, Chain); 3],
     _server: e2e::Process,
 }
 
@@ -147,26 +160,26 @@ impl<'s> Wired<'s> {
         if !case.setup.is_empty() {
             site.host.sh(case.setup)?;
         }
-        let mut members = Vec::new();
-        for (name, number, ports) in [("c1", 1, true), ("sibling", 1, false), ("other", 2, false)] {
+        let member = |name: &str, number: u8, ports: &Value| {
             let container = site.host.add_container(name)?;
-            let mut chain = Chain::new(list(case, number));
-            if ports {
-                chain = chain.with_args(json!({"portMappings": case.ports}));
-            }
+            let mut chain =
+                Chain::new(list(case, number)).with_args(json!({"portMappings": ports}));
             chain.add(&Cni::new(&container))?;
-            members.push((container, chain));
-        }
-        let server = probe::serve(&members[0].0, 80, &[])?;
+            anyhow::Ok((container, chain))
+        };
+        let none = json!([]);
+        let c1 = member("c1", 1, &case.ports)?;
+        let server = probe::serve(&c1.0, 80, &[])?;
+        let members = [c1, member("sibling", 1, &none)?, member("other", 2, &none)?];
         Ok(Self { site, members, _server: server })
     }
 
     /// Every way to the server, and as whom it was seen.
     fn matrix(&self) -> Result<Value> {
-        let [c1, sibling, other] = [0, 1, 2].map(|i| &self.members[i].0);
+        let [(c1, _), (sibling, _), (other, _)] = &self.members;
         let uplink = self.site.uplink;
         let ip = |text: &str| text.parse::<IpAddr>();
-        let ways: [(&str, &(dyn Place + Sync), &str, (IpAddr, u16)); 13] = [
+        let ways: [Way<'_>; 13] = [
             ("outside", self.site.outside, "uplink", (uplink.v4, 8080)),
             ("outside", self.site.outside, "uplink6", (uplink.v6, 8080)),
             ("host", &self.site.host, "lo", (ip("127.0.0.1")?, 8080)),

@@ -128,7 +128,7 @@ fn compare_mac(
     let inside = interface.contains_key("sandbox");
     let name = interface.get("name").cloned().unwrap_or_default();
     let is = links.iter().find(|(i, n, _)| *i == inside && *n == name).map(|(_, _, mac)| mac);
-    let asked = keep.iter().any(|kept| mac == Value::from(kept.as_str()));
+    let asked = keep.iter().any(|kept| mac == kept.as_str());
     if !asked && mac.as_str() != Some("00:00:00:00:00:00") {
         let text =
             if is == Some(&mac) { "<that of the link>" } else { "<another than the link's>" };

@@ -9,7 +9,8 @@ const OTHER_BRIDGE: &str = "ip link add cni0 type bridge; ip addr add 10.9.0.1/2
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    let parts = [links(), gateways(), routes(), dns(), macs(), wrong(), loopback()];
+    let parts =
+        [links(), gateways(), addresses_there(), routes(), dns(), macs(), wrong(), loopback()];
     parts.into_iter().flatten().collect()
 }
 
@@ -61,6 +62,12 @@ fn gateways() -> Vec<Case> {
             bridge(json!({"isDefaultGateway": true}), with_gateway.clone()),
         ),
         Case::new("bridge gateway of ipam unused", bridge(json!({}), with_gateway)),
+    ]
+}
+
+fn addresses_there() -> Vec<Case> {
+    let gateway = json!({"isGateway": true});
+    vec![
         Case::new(
             "bridge two v6",
             bridge(
