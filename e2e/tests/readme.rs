@@ -33,7 +33,7 @@ fn the_commands_of_the_readme_are_make_targets() -> Result<()> {
 }
 
 #[test]
-fn every_relative_link_of_the_pages_leads_to_a_file() -> Result<()> {
+fn every_relative_link_of_the_pages_leads_to_a_file_and_a_heading() -> Result<()> {
     let mut pages = Vec::new();
     pages_below(&root().join("docs"), &mut pages)?;
     for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
@@ -42,10 +42,12 @@ fn every_relative_link_of_the_pages_leads_to_a_file() -> Result<()> {
     let mut broken = Vec::new();
     for page in &pages {
         let text = std::fs::read_to_string(page)?;
-        for link in links(&text) {
-            let file = link.split('#').next().unwrap_or_default();
-            let dir = page.parent().context("a page outside of any directory")?;
-            if !file.is_empty() && !file.contains("://") && !dir.join(file).exists() {
+        let dir = page.parent().context("a page outside of any directory")?;
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { dir.join(file) };
+            if !target.exists() || !(heading.is_empty() || has_heading(&target, heading)?) {
+                let page = page.strip_prefix(root()).unwrap_or(page);
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
@@ -53,6 +55,17 @@ fn every_relative_link_of_the_pages_leads_to_a_file() -> Result<()> {
     ensure!(pages.len() > 10, "found only {pages:?}");
     ensure!(broken.is_empty(), "these lead nowhere: {broken:#?}");
     Ok(())
+}
+
+/// Whether a page has the heading that an anchor is made from: in small letters, spaces as dashes,
+/// without other signs.
+fn has_heading(page: &Path, anchor: &str) -> Result<bool> {
+    let text = std::fs::read_to_string(page).with_context(|| format!("{}", page.display()))?;
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    Ok(headings.map(|line| line.trim_start_matches('#').trim().to_lowercase()).any(|heading| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).eq(anchor.chars())
+    }))
 }
 
 fn pages_below(dir: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {
@@ -67,9 +80,17 @@ fn pages_below(dir: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Targets of `[text](target)`.
+/// Targets of `[text](target)`, but for those in code.
 fn links(text: &str) -> impl Iterator<Item = &str> {
-    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
+    let mut fenced = false;
+    let prose = text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence && !line.starts_with("    ")
+    });
+    prose.flat_map(|line| {
+        line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link)
+    })
 }
 
 #[test]

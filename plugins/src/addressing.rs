@@ -45,10 +45,26 @@ impl<'r> Ipam<'r> {
             Self::Foreign(request) => delegate::add(request, type_of(request))?,
         };
         if result.ips.is_empty() {
-            let error = Error::internal("IPAM plugin returned missing IP config");
-            return Err(self.undo(error));
+            return Err(self.undo(self.no_address()));
         }
         Ok(Some(result))
+    }
+
+    /// Of this program's plugins it is the configuration that gives no address; of another program
+    /// nobody knows.
+    fn no_address(&self) -> Error {
+        let text = |request| {
+            let name = type_of(request);
+            format!("IPAM plugin returned missing IP config: ipam.type {name:?} gave no address")
+        };
+        match self {
+            Self::None => Error::internal("no IPAM plugin"),
+            Self::Own(request, _) => Error::config(format!(
+                "{}: set \"addresses\", or ask for one by runtimeConfig.ips or CNI_ARGS IP",
+                text(request)
+            )),
+            Self::Foreign(request) => Error::internal(text(request)),
+        }
     }
 
     /// Releases the addresses; they may be released already.

@@ -2,44 +2,80 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::allowed::ALLOWED;
+use crate::allowed::{ALLOWED, Allowed, Group};
 use crate::cases::Case;
 
-/// The differences that are not allowed, and what is wrong with errors.
-pub(crate) fn compare(case: &Case, theirs: &Value, ours: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    let (mut theirs, mut ours) = (theirs.clone(), ours.clone());
-    let texts = [take_error(&mut theirs), take_error(&mut ours)];
-    for (whose, text) in ["the reference", "ours"].iter().zip(&texts) {
-        match text {
-            Some(text) if case.error.is_empty() && !allowed(case.name, "error") => {
-                found.push(format!("ADD of {whose} failed: {text}"));
-            }
-            Some(text) if !text.contains(case.error) => {
-                found.push(format!("the error of {whose} lacks {:?}: {text}", case.error));
-            }
-            None if !case.error.is_empty() => found.push(format!("ADD of {whose} succeeded")),
-            _ => {}
-        }
-    }
-    let mut paths = Vec::new();
-    walk("", &theirs, &ours, &mut paths);
-    found.extend(
-        paths
-            .into_iter()
-            .filter(|(path, ..)| !allowed(case.name, path))
-            .map(|(path, theirs, ours)| format!("{path}: reference {theirs}, ours {ours}")),
-    );
-    found
+/// The comparison of a group of cases: what differed, and which lines of the list were needed.
+pub(crate) struct Comparison {
+    group: Group,
+    differences: Vec<String>,
+    used: BTreeSet<usize>,
 }
 
-/// Whether a line of the list covers the path.
-fn allowed(case: &str, path: &str) -> bool {
-    ALLOWED.iter().any(|entry| {
-        matches(entry.case, case) && matches(entry.path, path) && !entry.reason.is_empty()
-    })
+impl Comparison {
+    pub(crate) fn new(group: Group) -> Self {
+        Self { group, differences: Vec::new(), used: BTreeSet::new() }
+    }
+
+    /// Compares what a case left with both sets of plugins.
+    pub(crate) fn add(&mut self, case: &Case, version: &str, theirs: &Value, ours: &Value) {
+        let (mut theirs, mut ours) = (theirs.clone(), ours.clone());
+        for (whose, document) in [("the reference", &mut theirs), ("ours", &mut ours)] {
+            let fault = match take_error(document) {
+                Some(text) if case.error.is_empty() => format!("ADD of {whose} failed: {text}"),
+                Some(text) if !text.contains(case.error) => {
+                    format!("the error of {whose} lacks {:?}: {text}", case.error)
+                }
+                None if !case.error.is_empty() => format!("ADD of {whose} succeeded"),
+                _ => continue,
+            };
+            self.differences.push(format!("{} {version} {fault}", case.name));
+        }
+        self.documents(case.name, version, &theirs, &ours);
+    }
+
+    /// Compares two documents of a case.
+    pub(crate) fn documents(&mut self, case: &str, version: &str, theirs: &Value, ours: &Value) {
+        for (path, theirs, ours) in differences(theirs, ours) {
+            let lines = self.lines_for(case, &path);
+            if lines.is_empty() {
+                let text = format!("{case} {version} {path}: reference {theirs}, ours {ours}");
+                self.differences.push(text);
+            }
+            self.used.extend(lines);
+        }
+    }
+
+    /// Whether nothing differs that may not.
+    pub(crate) fn fits(&self, case: &str, theirs: &Value, ours: &Value) -> bool {
+        differences(theirs, ours).iter().all(|(path, ..)| !self.lines_for(case, path).is_empty())
+    }
+
+    /// The lines of the list that cover the path.
+    fn lines_for(&self, case: &str, path: &str) -> Vec<usize> {
+        let covers = |entry: &Allowed| {
+            entry.groups.contains(&self.group)
+                && matches(entry.case, case)
+                && matches(entry.path, path)
+        };
+        (0..).zip(ALLOWED).filter(|(_, entry)| covers(entry)).map(|(number, _)| number).collect()
+    }
+
+    /// Nothing differed that may not, and every line of the list was needed.
+    pub(crate) fn judge(self) -> Result<()> {
+        let Self { group, mut differences, used } = self;
+        for (number, entry) in (0..).zip(ALLOWED) {
+            if entry.groups.contains(&group) && !used.contains(&number) {
+                differences
+                    .push(format!("not needed for {group:?}: {} {}", entry.case, entry.path));
+            }
+        }
+        ensure!(differences.is_empty(), "differences:\n{}", differences.join("\n"));
+        Ok(())
+    }
 }
 
 /// `*` stands for any text.
@@ -52,11 +88,18 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Takes the text and code of ADD's error out of a document: texts are compared by their words.
+/// Takes the text of ADD's error out of a document: texts are compared by their words.
 fn take_error(document: &mut Value) -> Option<String> {
     let answers = document.get_mut("ADD")?.as_array_mut()?;
     let answer = answers.last_mut()?.as_object_mut()?;
     answer.remove("error").map(|text| text.as_str().unwrap_or_default().to_owned())
+}
+
+/// Where the documents differ: path, theirs, ours.
+fn differences(theirs: &Value, ours: &Value) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    walk("", theirs, ours, &mut found);
+    found
 }
 
 fn walk(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<(String, String, String)>) {

@@ -6,32 +6,43 @@
 mod allowed;
 mod cases;
 mod compare;
+mod keys;
 mod observe;
+mod reach;
+mod tidy;
 
-use anyhow::{Result, bail, ensure};
+use allowed::Group;
+use anyhow::{Context as _, Result, bail, ensure};
 use cases::Case;
+use compare::Comparison;
 use e2e::{CNI_BIN, Chain, Cni, Host, Lab, Place as _, PluginSet, REFERENCE_BIN, require};
 use serde_json::{Value, json};
 
-fn hosts(lab: &Lab) -> Result<Option<(Host, Host)>> {
+/// Whether the reference plugins are on this machine.
+fn there() -> Result<bool> {
     let there = std::path::Path::new(REFERENCE_BIN).join("bridge").exists();
-    if !require("the reference plugins (containernetworking-plugins)", there)? {
+    require("the reference plugins (containernetworking-plugins)", there)
+}
+
+fn hosts(lab: &Lab) -> Result<Option<(Host, Host)>> {
+    if !there()? {
         return Ok(None);
     }
     let pair = (lab.host("reference")?, lab.host("ours")?);
     PluginSet::Reference.install(&pair.0)?;
     PluginSet::Ours.install(&pair.1)?;
     for host in [&pair.0, &pair.1] {
+        host.sh(observe::QUIET)?;
         host.sh("ip link add m0 type veth peer name m1; ip link set m0 up; ip link set m1 up
             sysctl -qw net.bridge.bridge-nf-call-iptables=0 || true")?;
     }
     Ok(Some(pair))
 }
 
-fn run(cases: &[Case]) -> Result<()> {
+fn run(group: Group, cases: &[Case]) -> Result<()> {
     Lab::run(|lab| {
         let Some((reference, ours)) = hosts(lab)? else { return Ok(()) };
-        let mut differences = Vec::new();
+        let mut comparison = Comparison::new(group);
         for case in cases {
             for version in case.versions {
                 let (one, other) = std::thread::scope(|scope| {
@@ -39,35 +50,33 @@ fn run(cases: &[Case]) -> Result<()> {
                     (observe::run(&ours, case, version), one.join())
                 });
                 let Ok(other) = other else { bail!("{} {version}: panicked", case.name) };
-                let (theirs, ours) = (other?, one?);
-                let found = compare::compare(case, &theirs, &ours);
-                differences
-                    .extend(found.iter().map(|text| format!("{} {version} {text}", case.name)));
+                let context = || format!("{} {version}", case.name);
+                let (theirs, ours) = (other.with_context(context)?, one.with_context(context)?);
+                comparison.add(case, version, &theirs, &ours);
             }
         }
-        ensure!(differences.is_empty(), "differences:\n{}", differences.join("\n"));
-        Ok(())
+        comparison.judge()
     })
 }
 
 #[test]
 fn bridge_and_loopback_do_what_the_reference_does() -> Result<()> {
-    run(&cases::bridges())
+    run(Group::Bridge, &cases::bridge::cases())
 }
 
 #[test]
 fn macvlan_does_what_the_reference_does() -> Result<()> {
-    run(&cases::macvlans())
+    run(Group::MacVlan, &cases::macvlan::cases())
 }
 
 #[test]
 fn host_local_and_static_do_what_the_reference_does() -> Result<()> {
-    run(&cases::addresses())
+    run(Group::Addresses, &cases::addresses::cases())
 }
 
 #[test]
-fn portmap_and_firewall_do_what_the_reference_does() -> Result<()> {
-    run(&cases::chained())
+fn portmap_and_firewall_answer_what_the_reference_does() -> Result<()> {
+    run(Group::Chained, &cases::chained::cases())
 }
 
 #[test]

@@ -3,16 +3,19 @@
 //! The bridge, its gateway addresses and its VLAN gateways are shared by all attachments of the
 //! host and outlive them; the veth pair belongs to one attachment.
 
+mod port;
+
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use netstate::{
-    Addr, BridgePort, Desired, Link, LinkChange, LinkKind, LinkName, LinkRef, Mac, Ns, Observed,
-    Op, Plan, Scope, Step, SysctlKey, VlanRange,
+    Addr, Link, LinkChange, LinkKind, LinkName, LinkRef, Mac, Ns, Observed, Op, Plan, Scope, Step,
+    SysctlKey, VlanRange,
 };
 
 use crate::Owner;
-use crate::container::{self, Interface};
+
+pub use port::{Port, PortVlans};
 
 /// `ifalias` of a bridge that was made by this project, whose address is therefore fixed.
 pub const BRIDGE_ALIAS: &str = "netd:bridge";
@@ -47,36 +50,6 @@ pub struct VlanGateway {
     pub port: LinkName,
     /// The VLAN.
     pub vlan: u16,
-}
-
-/// One container's end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// Host link.
-    pub host_link: LinkName,
-    /// Name in the container.
-    pub ifname: LinkName,
-    /// Address in the container; the kernel's choice otherwise.
-    pub mac: Option<Mac>,
-    /// MTU of both ends.
-    pub mtu: Option<u32>,
-    /// Frames may go back where they came from.
-    pub hairpin: bool,
-    /// No frames to or from other isolated ports.
-    pub isolated: bool,
-    /// VLANs, on a bridge that filters.
-    pub vlans: Option<PortVlans>,
-    /// The container's end is left down and bare.
-    pub leave_down: bool,
-}
-
-/// VLANs of a container's port.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PortVlans {
-    /// What the port carries.
-    pub ranges: Vec<VlanRange>,
-    /// The bridge's default VLAN 1 stays beside them.
-    pub keep_default: bool,
 }
 
 /// Why a bridge that is there cannot be used.
@@ -174,19 +147,21 @@ impl Bridge {
         if self.vlan_filtering && vlan_filtering != Some(true) {
             changes.push(LinkChange::VlanFiltering(true));
         }
+        let mut ops = Vec::new();
         let ours = link.alias.as_deref() == Some(BRIDGE_ALIAS);
-        if let (false, false, Some(mac)) = (ours, self.gateways.is_empty(), link.mac) {
+        if !ours && !self.gateways.is_empty() {
             // Setting the address it has keeps it, whichever ports come (br_stp_recalculate_
             // bridge_id(), net/bridge/br_stp_if.c); and only the first time costs a message.
-            changes.push(LinkChange::Mac(mac));
+            changes.extend(link.mac.map(LinkChange::Mac));
             if link.alias.is_none() {
                 changes.push(LinkChange::Alias(BRIDGE_ALIAS.to_owned()));
             }
+            ops.push(no_router_advertisements(&self.name));
         }
-        if changes.is_empty() {
-            return Ok(Vec::new());
+        if !changes.is_empty() {
+            ops.insert(0, Op::SetLink { name: self.name.clone(), changes });
         }
-        Ok(vec![Op::SetLink { name: self.name.clone(), changes }])
+        Ok(ops)
     }
 
     fn address(&self, wanted: IpNetwork, there: &[&Addr]) -> Result<Vec<Op>, BridgeError> {
@@ -217,10 +192,7 @@ impl VlanGateway {
             ..Link::new(self.port.clone(), LinkKind::Veth { peer: end.clone() })
         };
         let pvid = VlanRange { first: self.vlan, last: self.vlan, pvid: true, untagged: true };
-        let mut changes = vec![LinkChange::AddVlan(pvid)];
-        if self.vlan != 1 {
-            changes.insert(0, LinkChange::DelVlan(default_vlan()));
-        }
+        let changes = vec![LinkChange::DelVlan(every_vlan()), LinkChange::AddVlan(pvid)];
         vec![
             Op::AddLink {
                 link: port,
@@ -233,51 +205,10 @@ impl VlanGateway {
     }
 }
 
-impl Port {
-    /// The attachment's own state: the veth pair and what the container's end carries.
-    #[must_use]
-    pub fn desired(&self, owner: &Owner, bridge: &LinkName, inside: &Interface) -> Desired {
-        let mut desired = Desired::default();
-        let host_end = LinkRef { ns: Ns::Host, name: self.host_link.clone() };
-        let container_end = LinkRef { ns: Ns::Container, name: self.ifname.clone() };
-        desired.0.ns_mut(Ns::Host).add_link(Link {
-            mtu: self.mtu,
-            master: Some(bridge.clone()),
-            alias: Some(owner.alias()),
-            port: Some(BridgePort {
-                hairpin: self.hairpin.then_some(true),
-                isolated: self.isolated.then_some(true),
-                vlans: None,
-            }),
-            ..Link::new(self.host_link.clone(), LinkKind::Veth { peer: container_end })
-        });
-        let end = Link {
-            mtu: self.mtu,
-            mac: self.mac,
-            up: !self.leave_down,
-            ..Link::new(self.ifname.clone(), LinkKind::Veth { peer: host_end })
-        };
-        container::add(&mut desired, end, inside);
-        desired
-    }
-
-    /// The VLANs of the port, to be set once it is there.
-    #[must_use]
-    pub fn vlan_steps(&self) -> Vec<Step> {
-        let Some(vlans) = &self.vlans else { return Vec::new() };
-        let mut changes = Vec::new();
-        if !vlans.keep_default {
-            changes.push(LinkChange::DelVlan(default_vlan()));
-        }
-        changes.extend(vlans.ranges.iter().cloned().map(LinkChange::AddVlan));
-        let op = Op::SetLink { name: self.host_link.clone(), changes };
-        vec![Step::fresh(Ns::Host, op)]
-    }
-}
-
-/// The VLAN that a port of a filtering bridge gets at birth (`br_vlan_default_pvid`, 1).
-fn default_vlan() -> VlanRange {
-    VlanRange { first: 1, last: 1, pvid: true, untagged: true }
+/// Every VLAN: a port of a filtering bridge gets `vlan_default_pvid` at birth, which is 1 unless the
+/// bridge's owner has set another.
+fn every_vlan() -> VlanRange {
+    VlanRange { first: 1, last: 4094, pvid: false, untagged: false }
 }
 
 /// The reference's rule: a second IPv4 address is always in the way, an IPv6 address only where
@@ -292,7 +223,9 @@ fn in_the_way(there: IpNetwork, wanted: IpNetwork) -> bool {
     }
 }
 
-/// Containers must not configure the host by router advertisements.
+/// Containers must not configure the host by router advertisements (CVE-2020-10749). A bridge that
+/// was there, and that the host is no gateway of, is left as it is: it may be the host's own way
+/// out, and its routes learnt from a router.
 fn no_router_advertisements(link: &LinkName) -> Op {
     Op::SetSysctl {
         key: SysctlKey::conf("ipv6", link, "accept_ra"),
@@ -326,3 +259,6 @@ pub fn default_gateway(net: IpNetwork) -> IpAddr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

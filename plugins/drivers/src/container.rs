@@ -73,7 +73,7 @@ fn sysctls(container: &mut NetState, name: &LinkName, spec: &Interface) {
     let mut set = |family: &str, key: &str, value: &str| {
         container.sysctls.insert(SysctlKey::conf(family, name, key), value.to_owned());
     };
-    if spec.notify && spec.addresses.iter().any(|a| a.net.is_ipv4()) {
+    if spec.notify && !spec.addresses.is_empty() {
         set("ipv4", "arp_notify", "1");
     }
     if spec.addresses.iter().any(|a| a.net.is_ipv6()) {

@@ -208,16 +208,15 @@ fn ranges(ids: std::collections::BTreeSet<u16>) -> Vec<(u16, u16)> {
     ranges
 }
 
-/// A trunk without a VLAN of its own keeps VLAN 1 for untagged frames, as the reference does.
-fn port_vlans(vlan: u16, trunk: Vec<(u16, u16)>, preserve_default: bool) -> PortVlans {
+/// A trunk without a VLAN of its own has VLAN 1 for untagged frames, as in the reference.
+fn port_vlans(vlan: u16, trunk: Vec<(u16, u16)>, keep_default: bool) -> PortVlans {
     let mut ranges: Vec<VlanRange> = trunk
         .into_iter()
         .map(|(first, last)| VlanRange { first, last, pvid: false, untagged: false })
         .collect();
-    if vlan != 0 {
-        ranges.push(VlanRange { first: vlan, last: vlan, pvid: true, untagged: true });
-    }
-    PortVlans { ranges, keep_default: preserve_default || vlan == 0 }
+    let native = if vlan == 0 { 1 } else { vlan };
+    ranges.push(VlanRange { first: native, last: native, pvid: true, untagged: true });
+    PortVlans { ranges, keep_default }
 }
 
 fn gateway_vlan(bridge: &LinkName, vlan: u16) -> Result<Option<VlanGateway>, Error> {

@@ -2,22 +2,22 @@
 
 mod conf;
 mod result;
+mod state;
 
 use attach::wiring::{self, Wiring};
 use attach::{Namespace, Record, Store, forward, tables};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, Request, Version};
-use drivers::bridge::{Bridge as Shared, Port, default_gateway};
-use drivers::container::{Interface, RouteSpec};
+use drivers::bridge::{BRIDGE_ALIAS, Bridge as Shared, Port};
+use drivers::container::Interface;
 use drivers::{Owner, masquerade, spoofing};
-use ipnetwork::IpNetwork;
-use kernel::{Kernel, Netns};
-use netstate::{Datapath, Desired, LinkName, Mac, Ns, Plan};
+use kernel::Kernel;
+use netstate::{Datapath, Desired, LinkName, Mac, Ns, Observed, Plan};
 
 use crate::addressing::Ipam;
 use crate::attachment::{self, attach_error, kernel_error};
-use crate::{convert, mac, removal};
-use conf::{Conf, Mtu};
+use crate::{mac, removal};
+use conf::Conf;
 
 /// The plugin's name, and that of its records.
 const NAME: &str = "bridge";
@@ -45,9 +45,11 @@ impl Plugin for Bridge {
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
             removal::forget(&store, stale, removal::nothing_else)
         })?;
-        let addressing = ipam.add()?;
-        let add = Add { conf, owner, store, netns, namespace, request };
-        add.wire(addressing.unwrap_or_default()).map_err(|e| ipam.undo(e))
+        let mut kernel = attachment::kernel(Some(&netns));
+        let site = Site::look(&conf, &mut kernel)?;
+        let addressing = ipam.add()?.unwrap_or_default();
+        let add = Add { conf, owner, store, namespace, request };
+        add.wire(&mut kernel, site, addressing).map_err(|e| ipam.undo(e))
     }
 
     fn del(&self, request: &Request) -> Result<(), Error> {
@@ -65,7 +67,7 @@ impl Plugin for Bridge {
         let (netns, _) = attachment::netns(request)?;
         let mut kernel = attachment::kernel(Some(&netns));
         result::check_names(request, &conf)?;
-        let wanted = Wanted::of_result(request, &conf, &mut kernel)?;
+        let wanted = state::of_result(request, &conf)?;
         let names = attachment::ns_names(request);
         let missing =
             wiring::missing(&mut kernel, &wanted, &names).map_err(|e| attach_error(&e))?;
@@ -88,41 +90,64 @@ impl Plugin for Bridge {
     }
 }
 
+/// The shared side: what it has to be, and what of it is there.
+struct Site {
+    shared: Shared,
+    observed: Observed,
+}
+
+impl Site {
+    /// Refuses a bridge that is none before any address is reserved.
+    fn look(conf: &Conf, kernel: &mut Kernel) -> Result<Self, Error> {
+        let shared = state::shared(conf, state::mtu(conf, kernel)?)?;
+        let observed = kernel.observe(&shared.scope()).map_err(|e| kernel_error(&e))?;
+        let site = Self { shared, observed };
+        site.ensure().map(|_| site)
+    }
+
+    fn ensure(&self) -> Result<Plan, Error> {
+        self.shared.ensure(&self.observed).map_err(|e| Error::caused_by(Code::InvalidConfig, &e))
+    }
+}
+
 /// An ADD whose configuration is valid and whose namespace is there.
 struct Add<'r> {
     conf: Conf,
     owner: Owner,
     store: Store,
-    netns: Netns,
     namespace: Namespace,
     request: &'r Request,
 }
 
 impl Add<'_> {
     /// Makes all of it, or nothing of the attachment's own.
-    fn wire(&self, addressing: AddResult) -> Result<AddResult, Error> {
-        let mut kernel = attachment::kernel(Some(&self.netns));
-        let inside = interface(&self.conf, &addressing)?;
-        let mtu = mtu(&self.conf, &mut kernel)?;
-        let shared = shared(&self.conf, &inside, mtu)?;
-        let observed = kernel.observe(&shared.scope()).map_err(|e| kernel_error(&e))?;
-        let ensure =
-            shared.ensure(&observed).map_err(|e| Error::caused_by(Code::InvalidConfig, &e))?;
+    fn wire(
+        &self,
+        kernel: &mut Kernel,
+        mut site: Site,
+        addressing: AddResult,
+    ) -> Result<AddResult, Error> {
+        let inside = state::interface(&self.conf, &addressing)?;
+        site.shared.gateways = state::gateways(&self.conf, &inside)?;
+        let ensure = site.ensure()?;
+        let Site { shared, observed } = site;
         let mac = match self.conf.mac {
             None if self.conf.macspoofchk => Some(mac::random()?),
             given => given,
         };
-        let port = port(&self.conf, &self.owner, self.request, mtu, mac)?;
+        let port = state::port(&self.conf, &self.owner, self.request, shared.mtu, mac)?;
         let mut own = port.desired(&self.owner, &shared.name, &inside);
         self.elements(&mut own, &shared, &inside, mac, &port.host_link);
-        self.ensure_tables(&mut kernel)?;
+        self.ensure_tables(kernel)?;
         let record = self.record(&own, &port.host_link);
         self.store.claim(&record).map_err(|e| attach_error(&e))?;
-        let mut wiring = Wiring::new(&mut kernel, attachment::ns_names(self.request));
+        let mut wiring = Wiring::new(kernel, attachment::ns_names(self.request));
         let wired = self.apply(&mut wiring, &ensure, &own, &port, &shared);
-        let bridge_mac = observed.0.ns(&Ns::Host).and_then(|h| h.links.get(&shared.name)?.mac);
-        let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
-        let done = wired.and_then(|()| made.result(self.request, wiring.report(), addressing));
+        let done = wired.and_then(|()| {
+            let bridge_mac = bridge_mac(&shared, &observed, wiring.kernel())?;
+            let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
+            made.result(self.request, wiring.report(), addressing)
+        });
         done.map_err(|error| {
             let also = removal::nothing_else;
             removal::after_failure(&mut wiring, &self.store, &record, also, error)
@@ -202,113 +227,20 @@ impl Add<'_> {
     }
 }
 
-/// What CHECK compares with.
-struct Wanted;
-
-impl Wanted {
-    /// What ADD made, as far as the configuration and its result say.
-    fn of_result(request: &Request, conf: &Conf, kernel: &mut Kernel) -> Result<Desired, Error> {
-        let owner = attachment::owner(request);
-        let inside = result::interface(request, conf)?;
-        let mtu = mtu(conf, kernel)?;
-        let shared = shared(conf, &inside, mtu)?;
-        let mac = attachment::mac_of_result(request)?;
-        let mut port = port(conf, &owner, request, None, mac)?;
-        port.mtu = None;
-        if let Some(name) = result::host_link(request)? {
-            port.host_link = name;
-        }
-        let mut own = port.desired(&owner, &shared.name, &inside);
-        result::tolerate_other_makers(&mut own, &port.host_link);
-        if conf.masquerade {
-            let addrs: Vec<_> = inside.addresses.iter().map(|a| a.net.ip()).collect();
-            masquerade::add(&mut own, &owner, shared.gateway_link(), &addrs);
-        }
-        if let (true, Some(mac)) = (conf.macspoofchk, mac) {
-            spoofing::add(&mut own, &owner, &port.host_link, mac);
-        }
-        result::add_bridge(&mut own, request, conf)?;
-        Ok(own)
+/// The address of a bridge that was there before. One that nobody has fixed is that of one of its
+/// ports, and may be another now that there is one more.
+fn bridge_mac(
+    shared: &Shared,
+    observed: &Observed,
+    kernel: &mut Kernel,
+) -> Result<Option<Mac>, Error> {
+    let there = observed.0.ns(&Ns::Host).and_then(|h| h.links.get(&shared.name));
+    let Some(there) = there else { return Ok(None) };
+    if there.alias.as_deref() == Some(BRIDGE_ALIAS) || !shared.gateways.is_empty() {
+        return Ok(there.mac);
     }
-}
-
-/// What the container's interface carries: gateways filled in, default routes added.
-fn interface(conf: &Conf, addressing: &AddResult) -> Result<Interface, Error> {
-    let mut addresses = convert::addresses(addressing)?;
-    let mut routes = convert::routes(addressing)?;
-    if conf.is_gateway {
-        for address in &mut addresses {
-            address.gateway.get_or_insert_with(|| default_gateway(address.net));
-        }
-    }
-    if conf.is_default_gateway {
-        for v4 in [true, false] {
-            let is_default =
-                |r: &RouteSpec| r.dst.prefix() == 0 && r.dst.is_ipv4() == v4 && r.gw.is_some();
-            let gateway =
-                addresses.iter().filter(|a| a.net.is_ipv4() == v4).find_map(|a| a.gateway);
-            if let (false, Some(gateway)) = (routes.iter().any(is_default), gateway) {
-                routes.push(RouteSpec::new(convert::default_route(v4), Some(gateway)));
-            }
-        }
-    }
-    Ok(Interface { addresses, routes, dad: conf.dad, notify: true })
-}
-
-fn shared(conf: &Conf, inside: &Interface, mtu: Option<u32>) -> Result<Shared, Error> {
-    let mut gateways: Vec<IpNetwork> = Vec::new();
-    if conf.is_gateway {
-        for address in &inside.addresses {
-            let Some(gateway) = address.gateway else { continue };
-            let net = convert::with_prefix(gateway, address.net)?;
-            if !gateways.contains(&net) {
-                gateways.push(net);
-            }
-        }
-    }
-    Ok(Shared {
-        name: conf.bridge.clone(),
-        mtu,
-        new_mac: mac::random()?,
-        promisc: conf.promisc,
-        vlan_filtering: conf.vlan_filtering,
-        gateways,
-        gateway_vlan: conf.gateway_vlan.clone().filter(|_| conf.is_gateway),
-        force_address: conf.force_address,
-    })
-}
-
-fn port(
-    conf: &Conf,
-    owner: &Owner,
-    request: &Request,
-    mtu: Option<u32>,
-    mac: Option<Mac>,
-) -> Result<Port, Error> {
-    Ok(Port {
-        host_link: owner.host_link().map_err(|e| Error::internal(e.to_string()))?,
-        ifname: attachment::ifname(request)?,
-        mac,
-        mtu,
-        hairpin: conf.hairpin,
-        isolated: conf.isolated,
-        vlans: conf.vlans.clone(),
-        leave_down: conf.leave_down,
-    })
-}
-
-fn mtu(conf: &Conf, kernel: &mut Kernel) -> Result<Option<u32>, Error> {
-    match conf.mtu {
-        Mtu::Default => Ok(None),
-        Mtu::Bytes(bytes) => Ok(Some(bytes)),
-        Mtu::Auto => {
-            let uplink =
-                kernel.default_route_link(&Ns::Host, false).map_err(|e| kernel_error(&e))?;
-            let Some(uplink) = uplink else { return Ok(None) };
-            let link = kernel.link_by_name(&Ns::Host, &uplink).map_err(|e| kernel_error(&e))?;
-            Ok(link.and_then(|state| state.link.mtu))
-        }
-    }
+    let now = kernel.link_by_name(&Ns::Host, &shared.name).map_err(|e| kernel_error(&e))?;
+    Ok(now.and_then(|state| state.link.mac))
 }
 
 #[cfg(test)]

@@ -117,11 +117,13 @@ pub(super) fn tolerate_other_makers(own: &mut Desired, host_link: &LinkName) {
     }
 }
 
-/// The bridge as the result has it.
+/// The bridge as the result has it. Its address is only fixed where the host is the gateway: else it
+/// may change with every port that comes and goes.
 pub(super) fn add_bridge(own: &mut Desired, request: &Request, conf: &Conf) -> Result<(), Error> {
     let prev = request.prev_result.iter().flat_map(|p| &p.interfaces);
     let mut bridges = prev.filter(|i| i.sandbox.is_empty() && i.name == conf.bridge.as_str());
-    let mac = bridges.next().map(|i| i.mac.as_str()).filter(|m| !m.is_empty());
+    let mac = bridges.next().map(|i| i.mac.as_str());
+    let mac = mac.filter(|m| !m.is_empty() && conf.is_gateway);
     let kind = LinkKind::Bridge { vlan_filtering: None };
     own.0.ns_mut(Ns::Host).add_link(Link {
         mac: mac.map(|m| convert::mac("prevResult.interfaces", m)).transpose()?,

@@ -4,7 +4,7 @@ use cni::Code;
 use netstate::VlanRange;
 
 use super::conf::{Conf, Mtu};
-use super::interface;
+use super::state::interface;
 use crate::testing::{refused, request, request_with};
 
 #[test]
@@ -78,12 +78,13 @@ fn wrong_keys_are_refused_by_name_and_value() {
 }
 
 #[test]
-fn a_trunk_is_sorted_merged_and_keeps_the_native_vlan() {
+fn a_trunk_is_sorted_merged_and_has_a_native_vlan() {
     let conf = r#""vlanTrunk":[{"minID":10,"maxID":12},{"id":13},{"id":5,"minID":11,"maxID":11}]"#;
     let vlans = Conf::of(&request(conf)).expect("valid").vlans.expect("vlans");
     let range = |first, last| VlanRange { first, last, pvid: false, untagged: false };
-    assert_eq!(vlans.ranges, [range(5, 5), range(10, 13)]);
-    assert!(vlans.keep_default);
+    let native = VlanRange { pvid: true, untagged: true, ..range(1, 1) };
+    assert_eq!(vlans.ranges, [range(5, 5), range(10, 13), native]);
+    assert!(!vlans.keep_default);
 }
 
 #[test]

@@ -46,7 +46,9 @@ impl Plugin for Static {
         for want in &conf.addresses {
             let address = ip_net(want.address);
             let found = given.iter().find(|ip| ip.address == address);
-            if found.is_none_or(|ip| ip.gateway != want.gateway) {
+            // Without a gateway of its own the address may have got one by the plugin that asked.
+            let other = |ip: &&IpConfig| want.gateway.is_some() && ip.gateway != want.gateway;
+            if found.is_none_or(other) {
                 return Err(Error::internal(format!(
                     "static: Failed to match addr {address} on interface {}",
                     request.ifname

@@ -77,3 +77,13 @@ fn check_finds_a_missing_address_and_another_gateway() {
     asked.prev_result.as_mut().expect("result").ips.pop();
     assert!(Static.check(&asked).is_err());
 }
+
+/// `isGateway` of bridge fills a gateway in, and hands the result to CHECK.
+#[test]
+fn check_leaves_a_gateway_that_another_plugin_filled_in_alone() {
+    let mut asked = request(r#""ipam":{"addresses":[{"address":"10.1.0.5/24"}]}"#);
+    asked.prev_result = Some(Static.add(&asked).expect("ADD"));
+    asked.prev_result.as_mut().expect("result").ips[0].gateway =
+        Some("10.1.0.1".parse().expect("address"));
+    Static.check(&asked).expect("CHECK");
+}

@@ -53,7 +53,8 @@ pub(super) fn add<'s>(
 
 /// Asks for what is not known yet of the links that were made.
 pub(super) fn complete_facts(work: &mut Work<'_>) {
-    let unknown = |(r, f): (&LinkRef, &LinkFacts)| (f.mac.0 == [0; 6]).then(|| r.clone());
+    let unknown =
+        |(r, f): (&LinkRef, &LinkFacts)| (f.mac.0 == [0; 6] || f.mtu == 0).then(|| r.clone());
     let links: Vec<LinkRef> = work.report.links.iter().filter_map(unknown).collect();
     for link in links {
         // It may be gone again; then nobody needs to know.
