@@ -1,0 +1,54 @@
+//! Kill safety of what `flannel` keeps between ADD and DEL: both are killed, and separately failed,
+//! at every file operation on it; DEL alone, or GC alone, then leaves nothing. What its delegate
+//! does is killed in `kill.rs`.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Host, Lab, Place as _, PluginSet, require_programs};
+use serde_json::json;
+
+const SCRIPT: &str = include_str!("../assets/kill-state.sh");
+const ENV: &str = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.72.1/24\n\
+    FLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n";
+
+#[test]
+fn killed_or_failed_at_any_file_flannel_leaves_nothing() -> Result<()> {
+    if !require_programs(&["strace", "nft"])? {
+        return Ok(());
+    }
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        host.write_file("/run/flannel/subnet.env", ENV)?;
+        let mut conf = json!({"cniVersion": "1.1.0", "name": "cbr0", "type": "flannel"});
+        host.write_file("/run/conf.json", conf.to_string())?;
+        let keys = conf.as_object_mut().context("an object")?;
+        keys.insert("cni.dev/valid-attachments".to_owned(), json!([]));
+        host.write_file("/run/gc.json", conf.to_string())?;
+        let mut points = 0;
+        for (verb, how, recovery) in [
+            ("ADD", "signal=KILL", "DEL"),
+            ("ADD", "signal=KILL", "GC"),
+            ("ADD", "error=EIO", "itself"),
+            ("ADD", "error=ENOSPC", "itself"),
+            ("DEL", "signal=KILL", "DEL"),
+            ("DEL", "signal=KILL", "GC"),
+            ("DEL", "error=EIO", "DEL"),
+            ("DEL", "error=EIO", "GC"),
+        ] {
+            let tried = cut(&host, verb, how, recovery)?;
+            ensure!(tried >= 5, "only {tried} points of {verb} {how}");
+            points += tried;
+        }
+        println!("{points} points");
+        Ok(())
+    })
+}
+
+/// Runs the script; gives the number of points, and fails with what is left after any of them.
+fn cut(host: &Host, verb: &str, how: &str, recovery: &str) -> Result<usize> {
+    let output = host.run(&["bash", "-c", SCRIPT, "kill-state", verb, how, recovery])?.stdout;
+    let (left, last) = output.trim_end().rsplit_once('\n').unwrap_or(("", output.trim_end()));
+    ensure!(left.is_empty(), "{verb} {how}, then {recovery}:\n{left}");
+    let points = last.strip_prefix("points ").with_context(|| format!("the end of {output:?}"))?;
+    Ok(points.parse()?)
+}
