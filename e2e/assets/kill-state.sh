@@ -5,6 +5,8 @@ set -u
 verb=$1 how=$2 recovery=$3
 bin=/opt/cni/bin state=/var/lib/cni/flannel
 export CNI_CONTAINERID=web CNI_IFNAME=eth0 CNI_PATH=$bin CNI_ARGS=
+files=()
+for name in "" /web /web:cbr0:eth0 /.web:cbr0:eth0.new; do files+=(-P "$state$name"); done
 
 call() {
     local verb=$1 conf=/run/conf.json
@@ -12,7 +14,7 @@ call() {
     [ "$verb" = GC ] && conf=/run/gc.json
     CNI_COMMAND=$verb "$@" $bin/flannel <$conf >/run/answer 2>/run/complaints
 }
-must() { call "$@" || echo "point $n: $1 failed: $(tr -d '\n' </run/answer)"; }
+must() { call "$@" || echo "$point: $1 failed: $(tr -d '\n' </run/answer)"; }
 
 left() {
     ls $state | sed 's/^/state /'
@@ -22,19 +24,24 @@ left() {
     nft list ruleset | grep -o 'elements = .*cbr0.*'
 }
 
-n=0 code=137
-while :; do
-    n=$((n + 1))
+# begin: as it is before the call that is cut.
+begin() {
+    rm -rf $state
     ip netns add web
     export CNI_NETNS=/run/netns/web
     if [ "$verb" = DEL ]; then must ADD; CNI_NETNS=; fi
+}
+
+# one SYSCALL NTH: tries one point, and tells whether it was reached.
+one() {
+    point="$verb $how at $1 $2, then $recovery"
+    begin
     : >/run/trace
-    { call "$verb" strace -f -qq -o /run/trace -e "inject=all:$how:when=$n" \
-        -P $state -P $state/web -P $state/web:cbr0:eth0 -P $state/.web:cbr0:eth0.new; } 2>/dev/null
-    code=$?
+    { call "$verb" strace -f -qq -o /run/trace -e "inject=$1:$how:when=$2" "${files[@]}"; } 2>/dev/null
+    local code=$? reached=1
     case $how in
-        signal=*) [ $code = 137 ] || break ;;
-        *) grep -q INJECTED /run/trace || break ;;
+        signal=*) [ $code = 137 ] && reached=0 ;;
+        *) grep -q INJECTED /run/trace && reached=0 ;;
     esac
     if [ $code = 0 ] && [ "$verb" = ADD ]; then must DEL; fi
     CNI_NETNS=
@@ -43,13 +50,24 @@ while :; do
         GC) must GC ;;
         itself) grep -q 'left behind' /run/answer && must DEL ;;
     esac
-    left | sed "s/^/point $n of $verb $how, then $recovery: /"
+    left 2>/dev/null | sed "s/^/$point: /"
     ip netns del web
-done
-# The last one was not cut at all.
-[ $code = 0 ] || echo "an undisturbed $verb failed: $(tr -d '\n' </run/answer)"
-call DEL
+    return $reached
+}
+
+point="an undisturbed $verb"
+begin
+call "$verb" strace -f -qq -o /run/trace "${files[@]}" || echo "$point failed: $(cat /run/answer)"
+CNI_NETNS=
+must DEL
 ip netns del web
 left
-echo "points $((n - 1))"
+points=0
+for name in $(cut -d'(' -f1 /run/trace | awk '{ print $2 }' | sort -u); do
+    # Past its last one a call is not cut any more.
+    nth=1
+    while one "$name" $nth; do nth=$((nth + 1)); done
+    points=$((points + nth - 1))
+done
+echo "points $points"
 exit 0

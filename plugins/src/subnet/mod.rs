@@ -17,9 +17,10 @@ use cni::conf::NetConf;
 use cni::json::Object;
 use cni::{AddResult, Attachment, Code, Error, Request, Verb};
 
-use crate::attachment;
 use crate::callee::Callee;
+use crate::{attachment, removal};
 use delegate::Delegate;
+use netstate::LinkKind;
 use state::State;
 
 pub(crate) use source::Source;
@@ -63,7 +64,13 @@ pub(crate) fn add(settings: &Settings, request: &Request) -> Result<AddResult, E
         };
         match undone {
             Ok(()) => error,
-            Err(undo) => error.with_details(format!("left behind: {undo}")),
+            Err(undo) if error.details.is_empty() => {
+                error.with_details(format!("left behind: {undo}"))
+            }
+            Err(undo) => {
+                let details = format!("{}; left behind: {undo}", error.details);
+                error.with_details(details)
+            }
         }
     })
 }
@@ -72,10 +79,16 @@ pub(crate) fn add(settings: &Settings, request: &Request) -> Result<AddResult, E
 /// has succeeded.
 pub(crate) fn del(settings: &Settings, request: &Request) -> Result<(), Error> {
     let state = State::of(&settings.data_dir, request);
-    let kept = state.read()?.and_then(|kept| NetConf::parse(kept.bytes).ok());
-    match kept {
+    let kept = state.read()?;
+    let by_reference = kept.as_ref().is_some_and(|kept| kept.by_reference);
+    match kept.and_then(|kept| NetConf::parse(kept.bytes).ok()) {
         Some(conf) => {
             let delegate = Delegate::of(request, conf)?;
+            if by_reference && matches!(delegate.callee, Callee::Own(_)) {
+                // Ours have no record of it, and so do not know its interface for theirs.
+                let is_veth = |kind: &LinkKind| matches!(kind, LinkKind::Veth { .. });
+                removal::remove_inside(request, is_veth)?;
+            }
             delegate.callee.del(&delegate.request)?;
         }
         None => del_unknown(settings, request)?,

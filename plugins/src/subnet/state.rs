@@ -27,6 +27,8 @@ pub(super) struct State {
 pub(super) struct Kept {
     pub(super) bytes: Vec<u8>,
     pub(super) path: PathBuf,
+    /// Whether the reference plugin has written it.
+    pub(super) by_reference: bool,
 }
 
 impl State {
@@ -42,9 +44,9 @@ impl State {
     /// What is kept of the attachment, by us or by the reference plugin.
     pub(super) fn read(&self) -> Result<Option<Kept>, Error> {
         if let Some(bytes) = read(&self.own)? {
-            return Ok(Some(Kept { bytes, path: self.own.clone() }));
+            return Ok(Some(Kept { bytes, path: self.own.clone(), by_reference: false }));
         }
-        let kept = |bytes| Kept { bytes, path: self.reference.clone() };
+        let kept = |bytes| Kept { bytes, path: self.reference.clone(), by_reference: true };
         Ok(self.read_reference()?.map(kept))
     }
 
@@ -67,7 +69,7 @@ impl State {
 
     /// Puts back what was found before.
     pub(super) fn restore(&self, before: &Kept) -> Result<(), Error> {
-        if before.path == self.own { self.write(&before.bytes) } else { self.remove_own() }
+        if before.by_reference { self.remove_own() } else { self.write(&before.bytes) }
     }
 
     /// Forgets the attachment.
