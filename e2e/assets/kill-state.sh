@@ -1,5 +1,5 @@
-# Kills or fails flannel's ADD or DEL at each file operation on its state, one after the other, and
-# cleans up by DEL or GC alone. Prints what is left, and at the end how many points there were.
+# Kills or fails flannel's ADD or DEL at each file operation on its state, and where it starts a
+# delegate, one after the other, and cleans up by DEL or GC alone. Prints what is left, and at the end how many points there were.
 # Arguments: DELEGATE VERB HOW RECOVERY; HOW is "signal=KILL" or "error=NAME".
 #
 # Delegate bridge is ours, which has a record beside the state. ptp is the reference's: what it
@@ -40,7 +40,9 @@ one() {
     point="$verb by $delegate $how at $1 $2, then $recovery"
     begin
     : >/run/trace
-    { call "$verb" strace -f -qq -o /run/trace -e "inject=$1:$how:when=$2" "${files[@]}"; } 2>/dev/null
+    local only=("${files[@]}")
+    case $1 in *fork | clone*) only=() ;; esac
+    { call "$verb" strace -f -qq -o /run/trace -e "inject=$1:$how:when=$2" "${only[@]}"; } 2>/dev/null
     local code=$? reached=1
     case $how in
         signal=*) [ $code = 137 ] && reached=0 ;;
@@ -67,8 +69,10 @@ CNI_NETNS=
 must DEL
 ip netns del web
 left
+calls=$(cut -d'(' -f1 /run/trace | awk '{ print $2 }' | sort -u)
+if [ $delegate = ptp ]; then calls+=" fork vfork clone clone3"; fi
 points=0
-for name in $(cut -d'(' -f1 /run/trace | awk '{ print $2 }' | sort -u); do
+for name in $calls; do
     # Past its last one a call is not cut any more.
     nth=1
     while one "$name" $nth; do nth=$((nth + 1)); done
