@@ -24,7 +24,6 @@ impl Docker {
     ///
     /// When it does not answer, or the image cannot be built or loaded.
     pub fn with_environment_file(host: &Host, file: &str, variable: &str) -> Result<Self> {
-        // Debian's, whose version belongs to the daemon's.
         let script = format!(
             "set -a; . {file}; exec dockerd --exec-opt native.cgroupdriver=cgroupfs \
              --cgroup-parent=/{} ${variable}",
@@ -41,6 +40,7 @@ impl Docker {
     /// A `docker` command of these words.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
+        // Debian's, of the same version as the daemon: another may come first in the path.
         self.host.command(&["/usr/bin/docker"]).args(words)
     }
 
