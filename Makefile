@@ -1,7 +1,7 @@
 # Everything a person or CI runs; each target is a few visible commands.
 
 TARGET  := $(shell uname -m)-unknown-linux-musl
-PLUGINS := none host loopback bridge macvlan portmap firewall host-local static
+PLUGINS := none host loopback bridge macvlan portmap firewall host-local static flannel overlay
 
 DESTDIR ?=
 PREFIX  ?= /usr

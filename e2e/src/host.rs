@@ -129,10 +129,17 @@ impl Host {
     /// When it cannot be copied.
     pub fn copy_program(&self, from: &Path, file: &str) -> Result<()> {
         let to = self.path(file);
-        to.parent()
+        // Not in this process: a test beside this one may fork while the file is open for writing,
+        // and whoever starts the program then is told that it is busy.
+        let copied = to
+            .parent()
             .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::copy(from, &to).map(drop))
-            .with_context(|| format!("copy {} to {file} on {}", from.display(), self.name()))
+            .and_then(|()| std::process::Command::new("cp").arg(from).arg(&to).status());
+        let what = || format!("copy {} to {file} on {}", from.display(), self.name());
+        match copied.with_context(what)? {
+            status if status.success() => Ok(()),
+            status => bail!("{}: cp: {status}", what()),
+        }
     }
 
     /// Makes a container: a network namespace of that name, `lo` down, nothing else in it.

@@ -7,6 +7,7 @@
 mod cni;
 mod failure;
 mod output;
+mod subnet_env;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run CNI networks, with cnitool's habits
     Cni(cni::Args),
+    /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
+    SubnetEnv(subnet_env::Args),
 }
 
 /// Does what the program's arguments say.
@@ -31,6 +34,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
         Command::Cni(args) => cni::run(&args),
+        Command::SubnetEnv(args) => subnet_env::run(&args),
     });
     done.unwrap_or_else(|error| failure::report(&error))
 }

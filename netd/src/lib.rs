@@ -3,5 +3,6 @@
 //! [`cli`] reads arguments, prints, and decides exit statuses; what is decided about networks is
 //! in the other modules, which never print.
 
+pub mod api;
 pub mod cli;
 pub mod stale;

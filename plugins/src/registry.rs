@@ -6,11 +6,13 @@ use cni::skel::Plugin;
 pub(crate) const PLUGINS: &[(&str, &(dyn Plugin + Sync))] = &[
     ("bridge", &crate::bridge::Bridge),
     ("firewall", &crate::firewall::Firewall),
+    ("flannel", &crate::flannel::Flannel),
     ("host", &crate::host::Host),
     ("host-local", &crate::host_local::HostLocal),
     ("loopback", &crate::loopback::Loopback),
     ("macvlan", &crate::macvlan::MacVlan),
     ("none", &crate::none::None),
+    ("overlay", &crate::overlay::Overlay),
     ("portmap", &crate::portmap::PortMap),
     ("static", &crate::static_ipam::Static),
 ];

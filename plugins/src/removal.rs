@@ -9,9 +9,9 @@ use attach::{Record, Store};
 use cni::{Error, Request};
 use drivers::Owner;
 use kernel::Kernel;
-use netstate::{LinkName, Ns, NsNames, Op, Plan, Step};
+use netstate::{LinkKind, LinkName, Ns, NsNames, Op, Plan, Step};
 
-use crate::attachment::{self, attach_error};
+use crate::attachment::{self, attach_error, kernel_error};
 
 /// What a plugin takes away beside links and elements: after them, and before the record goes, so
 /// that whoever comes after a failure or a death still knows of it.
@@ -50,6 +50,24 @@ pub(crate) fn undo(
     }
     remove(&mut kernel, &store, &[record], also)?;
     Ok(known)
+}
+
+/// Removes the request's interface in the container, where it is of the right kind. Without a
+/// namespace it is gone with it.
+pub(crate) fn remove_inside(
+    request: &Request,
+    is_ours: impl Fn(&LinkKind) -> bool,
+) -> Result<(), Error> {
+    let Some(netns) = attachment::netns_if_there(request) else { return Ok(()) };
+    let name = attachment::ifname(request)?;
+    let mut kernel = attachment::kernel(Some(&netns));
+    let link = kernel.link_by_name(&Ns::Container, &name).map_err(|e| kernel_error(&e))?;
+    if !link.is_some_and(|state| is_ours(&state.link.kind)) {
+        return Ok(());
+    }
+    let plan = Plan { steps: vec![Step::fresh(Ns::Container, Op::DelLink(name))] };
+    let left = wiring::remove(&mut kernel, &plan, &attachment::ns_names(request));
+    if left.is_empty() { Ok(()) } else { Err(attach_error(&attach::Error::Left { left })) }
 }
 
 /// Undoes every record of a plugin in the request's network that is not among the valid

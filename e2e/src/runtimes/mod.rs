@@ -6,8 +6,10 @@
 
 mod containerd;
 mod cri;
+mod docker;
 mod podman;
 
 pub use containerd::Containerd;
 pub use cri::Cri;
+pub use docker::Docker;
 pub use podman::Podman;

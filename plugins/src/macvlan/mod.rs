@@ -10,7 +10,7 @@ use drivers::Owner;
 use drivers::container::Interface;
 use drivers::macvlan::MacVlan as Driver;
 use kernel::{Kernel, Netns};
-use netstate::{LinkName, LinkRef, Ns, Op, Plan, Step};
+use netstate::{LinkKind, LinkName, LinkRef, Ns, Plan};
 
 use crate::addressing::Ipam;
 use crate::attachment::{self, attach_error, kernel_error};
@@ -52,7 +52,8 @@ impl Plugin for MacVlan {
 
     /// The container's link is removed where it is: without a namespace it is gone with it.
     fn del(&self, request: &Request) -> Result<(), Error> {
-        let removed = remove_link(request);
+        let is_ours = |kind: &LinkKind| matches!(kind, LinkKind::MacVlan { .. });
+        let removed = removal::remove_inside(request, is_ours);
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         removed?;
         released?;
@@ -195,19 +196,6 @@ fn parent(conf: &Conf, kernel: &mut Kernel) -> Result<LinkRef, Error> {
         }
         _ => Ok(LinkRef { ns, name }),
     }
-}
-
-fn remove_link(request: &Request) -> Result<(), Error> {
-    let Some(netns) = attachment::netns_if_there(request) else { return Ok(()) };
-    let name = attachment::ifname(request)?;
-    let mut kernel = attachment::kernel(Some(&netns));
-    let link = kernel.link_by_name(&Ns::Container, &name).map_err(|e| kernel_error(&e))?;
-    if !link.is_some_and(|s| matches!(s.link.kind, netstate::LinkKind::MacVlan { .. })) {
-        return Ok(());
-    }
-    let plan = Plan { steps: vec![Step::fresh(Ns::Container, Op::DelLink(name))] };
-    let left = wiring::remove(&mut kernel, &plan, &attachment::ns_names(request));
-    if left.is_empty() { Ok(()) } else { Err(attach_error(&attach::Error::Left { left })) }
 }
 
 #[cfg(test)]

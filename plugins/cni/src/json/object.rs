@@ -1,8 +1,10 @@
 //! An object that keeps the order of its keys.
 
 use super::value::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// The members of an object in the order they were written. No key is there twice, but keys may
 /// differ in case only.
@@ -106,6 +108,31 @@ impl Serialize for Object {
             map.serialize_entry(key, value)?;
         }
         map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AnyObject)
+    }
+}
+
+/// Reads the members of an object.
+pub(super) struct AnyObject;
+
+impl<'de> Visitor<'de> for AnyObject {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry::<String, Value>()? {
+            members.push(member);
+        }
+        Ok(members.into_iter().collect())
     }
 }
 

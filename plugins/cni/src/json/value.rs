@@ -1,6 +1,6 @@
 //! A JSON value that keeps the order of keys, and keys that differ only in case.
 
-use super::object::Object;
+use super::object::{AnyObject, Object};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
@@ -193,11 +193,7 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry::<String, Value>()? {
-            members.push(member);
-        }
-        Ok(Value::Object(members.into_iter().collect()))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        AnyObject.visit_map(map).map(Value::Object)
     }
 }

@@ -1,0 +1,3 @@
+//! netd's sockets.
+
+pub mod attach;
