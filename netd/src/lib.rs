@@ -4,4 +4,7 @@
 //! in the other modules, which never print.
 
 pub mod cli;
+pub mod config;
+pub mod lease;
 pub mod stale;
+pub mod store;

@@ -1,0 +1,64 @@
+//! flannel's network configuration: the JSON at `<prefix>/config`.
+//!
+//! Source: flannel `pkg/subnet/config.go`, `ParseConfig`, `CheckNetworkConfig`; the differences are
+//! told where they are.
+
+mod derive;
+mod error;
+mod raw;
+
+pub use derive::Pool;
+pub use error::InvalidConfig;
+
+use cni::json::Value;
+use ipnetwork::{Ipv4Network, Ipv6Network};
+
+/// The cluster's network, validated, with all defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// The network that hosts' IPv4 subnets are taken from.
+    pub network: Ipv4Network,
+    /// Its subnets.
+    pub subnets: Pool<u32>,
+    /// The network and the subnets of IPv6, when it is enabled.
+    pub ipv6: Option<(Ipv6Network, Pool<u128>)>,
+    /// Rules of traffic by nf_tables; netd uses nothing else.
+    pub enable_nftables: bool,
+    /// How packets travel between hosts.
+    pub backend: BackendConf,
+}
+
+/// How packets travel between hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendConf {
+    /// `Type` in lower case; `udp` without a `Backend`, empty where it has no `Type`, as flannel
+    /// has it.
+    pub kind: String,
+    /// The whole object; keys match in any case: read it with [`cni::json::decode_at`] and the
+    /// path `Backend`.
+    pub options: Value,
+}
+
+impl NetworkConfig {
+    /// Reads a configuration as Go does (keys in any case, the last of several wins, unknown keys
+    /// ignored, null is a default) and checks it as flannel does.
+    ///
+    /// Differences to flannel: an `EnableIPv4` of false is refused, because leases in etcd have no
+    /// key without an IPv4 subnet, and so is a range whose start is above its end.
+    ///
+    /// # Errors
+    /// One sentence with the key, its value and the remedy.
+    pub fn parse(json: &[u8]) -> Result<Self, InvalidConfig> {
+        let raw = raw::read(json)?;
+        if raw.enable_ipv4 == Some(false) {
+            return Err(InvalidConfig::without_ipv4());
+        }
+        let (network, subnets) = derive::v4(&raw)?;
+        let ipv6 = raw.enable_ipv6.unwrap_or(false).then(|| derive::v6(&raw)).transpose()?;
+        let enable_nftables = raw.enable_nftables.unwrap_or(false);
+        Ok(Self { network, subnets, ipv6, enable_nftables, backend: raw.backend()? })
+    }
+}
+
+#[cfg(test)]
+mod tests;
