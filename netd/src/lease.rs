@@ -6,24 +6,30 @@
 //! ([`Keyspace`]).
 //!
 //! [`Leases`] is where everything begins: [`Leases::acquire`], [`Leases::keep`],
-//! [`Leases::watch`].
+//! [`Leases::watch`]. What is decided is decided by pure functions (`choose`, `view`,
+//! `keep::standing`); the rest asks the store and does as they say.
 
+mod acquire;
+mod choose;
+mod claims;
 mod error;
 mod held;
 mod host;
 mod keep;
 mod key;
 mod keyspace;
+mod leased;
 mod leases;
 mod value;
 mod view;
 
 pub use error::{AcquireError, ConfigError};
 pub use held::Held;
-pub use host::Host;
+pub use host::{Host, UnknownHost};
 pub use keep::{Keeper, Status};
 pub use key::{InvalidKey, SubnetKey};
 pub use keyspace::{InvalidPrefix, Keyspace};
-pub use leases::{Leases, Wanted};
+pub use leased::{Lease, Leased};
+pub use leases::{Leases, TIME_TO_LIVE, Wanted};
 pub use value::{InvalidValue, LeaseValue};
 pub use view::{ClusterEvent, ClusterView, Peer};

@@ -3,12 +3,19 @@
 //! One trait, [`Store`], and one meaning, etcd's: every change of the store has a revision, one
 //! higher than the change before; a [`Txn`] happens as a whole or not at all; a watch tells of
 //! every change after a revision, or says that it cannot; keys can be tied to a session and
-//! vanish when nobody keeps it alive. `etcd` speaks etcd v3, `local` keeps a file.
+//! vanish when nobody keeps it alive. [`etcd`] speaks etcd v3, [`local`] keeps a file.
 
+mod backoff;
 mod error;
+pub mod etcd;
+mod follow;
+pub mod local;
 mod txn;
 
+pub use backoff::Backoff;
+pub(crate) use backoff::random;
 pub use error::{Error, Fault};
+pub use follow::{Followed, follow};
 pub use txn::{Condition, Expected, Outcome, Target, Txn, Write};
 
 use std::fmt;
@@ -61,6 +68,26 @@ pub enum Change {
         /// The revision that deleted it.
         revision: Revision,
     },
+}
+
+impl Change {
+    /// The key that changed.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put(entry) => &entry.key,
+            Self::Deleted { key, .. } => key,
+        }
+    }
+
+    /// The revision that changed it.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Put(entry) => entry.mod_revision,
+            Self::Deleted { revision, .. } => *revision,
+        }
+    }
 }
 
 /// What a watch tells of.

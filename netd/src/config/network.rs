@@ -5,10 +5,11 @@
 
 mod derive;
 mod error;
+mod pool;
 mod raw;
 
-pub use derive::Pool;
 pub use error::InvalidConfig;
+pub use pool::Pool;
 
 use cni::json::Value;
 use ipnetwork::{Ipv4Network, Ipv6Network};
@@ -19,9 +20,9 @@ pub struct NetworkConfig {
     /// The network that hosts' IPv4 subnets are taken from.
     pub network: Ipv4Network,
     /// Its subnets.
-    pub subnets: Pool<u32>,
+    pub subnets: Pool,
     /// The network and the subnets of IPv6, when it is enabled.
-    pub ipv6: Option<(Ipv6Network, Pool<u128>)>,
+    pub ipv6: Option<(Ipv6Network, Pool)>,
     /// Rules of traffic by nf_tables; netd uses nothing else.
     pub enable_nftables: bool,
     /// How packets travel between hosts.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::lease::{InvalidPrefix, Keyspace};
-use crate::store::{Error, Store};
+use crate::store::etcd::{Etcd, Options, Tls};
+use crate::store::{Error, Fault, Store};
 
 /// flannel's default of `--etcd-endpoints`.
 pub const ENDPOINTS: &str = "http://127.0.0.1:4001,http://127.0.0.1:2379";
@@ -50,7 +51,32 @@ impl StoreArgs {
     /// # Errors
     /// [`crate::store::Fault::Invalid`] with the option, its value and the remedy.
     pub fn open(&self) -> Result<Arc<dyn Store>, Error> {
-        todo!()
+        let user = match (&self.etcd_username, &self.etcd_password) {
+            (Some(name), Some(password)) if !name.is_empty() => {
+                Some((name.clone(), password.clone()))
+            }
+            (Some(name), None) if !name.is_empty() => {
+                let text = format!("--etcd-username {name:?} is given without --etcd-password");
+                return Err(Error::new("reach etcd", Fault::Invalid(text)));
+            }
+            (None, Some(password)) if !password.is_empty() => {
+                let text = "--etcd-password is given without --etcd-username".to_owned();
+                return Err(Error::new("reach etcd", Fault::Invalid(text)));
+            }
+            _ => None,
+        };
+        let given =
+            |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        let options = Options {
+            endpoints: self.etcd_endpoints.clone(),
+            tls: Tls {
+                authorities: given(&self.etcd_cafile),
+                certificate: given(&self.etcd_certfile),
+                key: given(&self.etcd_keyfile),
+            },
+            user,
+        };
+        Ok(Arc::new(Etcd::new(&options)?))
     }
 
     /// Where in it everything is.

@@ -48,6 +48,20 @@ pub enum AcquireError {
         /// How often.
         attempts: u32,
     },
+    /// A running host says that it is this one.
+    #[error(
+        "the host {host} at {public_ip} has the same machine id {machine_id} and was alive in the \
+         last 30 s: if it was this host before a reboot, wait; else give each host its own \
+         (remove /etc/machine-id and run systemd-machine-id-setup)"
+    )]
+    Twin {
+        /// Of both.
+        machine_id: String,
+        /// The other's name.
+        host: String,
+        /// Where it is reached.
+        public_ip: std::net::Ipv4Addr,
+    },
     /// The store does not do it.
     #[error("lease a subnet")]
     Store(#[source] store::Error),

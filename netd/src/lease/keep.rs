@@ -1,43 +1,311 @@
-//! Keeping a lease.
+//! Keeping a lease: one sign of life per third of its time to live, and watching that nobody
+//! takes it away.
 
-use tokio::sync::watch;
+mod liveness;
+mod standing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Held, LeaseValue};
+use super::acquire::{creation, earlier_overlap};
+use super::leased::Leased;
+use super::{Held, LeaseValue, Leases};
+use crate::store::{Backoff, Change, Error, Fault, Followed, Outcome, Session, Txn, follow};
+use standing::Standing;
+
+/// Timers stand still while the host sleeps, so what is due is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How the lease is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
     /// It is ours.
     Held(Held),
-    /// It is not ours at present: it was deleted and could not be taken again. It is tried again
-    /// all the time, and `Held` follows if it succeeds.
+    /// It is not ours at present: it was deleted and could not be taken again, or another wrote
+    /// it. `Held` follows when the subnet is free again and this host was first to take it.
     Lost {
         /// Who has it, or what else is in the way.
         reason: String,
     },
 }
 
-/// Keeps a lease in a task of its own until it is dropped.
+/// Keeps a lease in tasks of its own until it is dropped.
 #[derive(Debug)]
 pub struct Keeper {
-    /// How the lease is; the first value is `Held`.
-    pub status: watch::Receiver<Status>,
-    pub(super) publish: watch::Sender<LeaseValue>,
-    pub(super) task: JoinHandle<()>,
+    status: watch::Receiver<Status>,
+    publish: watch::Sender<LeaseValue>,
+    keeping: JoinHandle<()>,
+    alive: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Keeper {
+    /// How the lease is; the first value is `Held`.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
     /// Publishes another value with the lease, as soon as the store answers. The same value again
     /// writes nothing.
     pub fn publish(&self, value: LeaseValue) {
         self.publish.send_replace(value);
     }
+
+    /// Stops, and takes the sign of life back. The lease stays, for its time to live: a restart
+    /// finds it again.
+    pub async fn stop(mut self) {
+        if let Some((stop, task)) = self.alive.take() {
+            // The task may have ended already, for want of rights.
+            let _ = stop.send(());
+            let _ = task.await;
+        }
+    }
 }
 
 impl Drop for Keeper {
-    /// The lease stays, for its time to live: a restart finds it again.
+    /// Stops at once; the sign of life ends by itself.
     fn drop(&mut self) {
-        self.task.abort();
+        self.keeping.abort();
+        if let Some((_, task)) = &self.alive {
+            task.abort();
+        }
     }
+}
+
+/// The task that keeps a lease.
+pub(super) struct Keeping {
+    leases: Leases,
+    held: Held,
+    standing: Standing,
+    /// What the key holds, as far as is known.
+    stored: Vec<u8>,
+    publish: watch::Receiver<LeaseValue>,
+    status: watch::Sender<Status>,
+    /// When the next sign of life is due, since boot.
+    due: Duration,
+    backoff: Backoff,
+}
+
+impl Keeping {
+    pub(super) fn spawn(leases: Leases, held: Held) -> Keeper {
+        let (publish, of_agent) = watch::channel(held.value.clone());
+        let (status, of_lease) = watch::channel(Status::Held(held.clone()));
+        let (followed, of_store) = mpsc::channel(16);
+        let own = leases.keys.subnet(&held.subnet);
+        let alive = held.recorded.then(|| {
+            let (stop, stopped) = oneshot::channel();
+            let life = liveness::Liveness::new(leases.clone(), of_agent.clone());
+            (stop, tokio::spawn(life.run(stopped)))
+        });
+        let keeping = Self {
+            standing: Standing::Ours,
+            stored: held.value.encode(),
+            publish: of_agent,
+            status,
+            due: since_boot() + held.time_to_live / 3,
+            backoff: Backoff::new(Duration::from_secs(1), LOOK_EVERY),
+            leases: leases.clone(),
+            held,
+        };
+        tokio::spawn(follow(Arc::clone(&leases.store), own, followed));
+        let keeping = tokio::spawn(keeping.run(of_store));
+        Keeper { status: of_lease, publish, keeping, alive }
+    }
+
+    async fn run(mut self, mut own: mpsc::Receiver<Followed>) {
+        let mut pause = self.until_due();
+        loop {
+            tokio::select! {
+                followed = own.recv() => match followed {
+                    Some(followed) => self.take(followed),
+                    None => return,
+                },
+                published = self.publish.changed() => if published.is_err() { return },
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = match self.settle().await {
+                Ok(()) => {
+                    self.backoff.reset();
+                    self.until_due()
+                }
+                Err(error) => {
+                    let error = cni::ErrorChain(&error).to_string();
+                    tracing::warn!(subnet = %self.held.subnet, error, "the lease is not kept yet");
+                    self.backoff.pause()
+                }
+            };
+        }
+    }
+
+    /// What is known of our key by the store's news.
+    fn take(&mut self, news: Followed) {
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        match news {
+            Followed::Listed(listing) if listing.revision >= self.held.revision => {
+                let entry = listing.entries.into_iter().find(|entry| entry.key == key);
+                self.note(
+                    entry.map_or(Change::Deleted { key, revision: listing.revision }, Change::Put),
+                );
+            }
+            Followed::Changed(changes) => {
+                let ours = |change: &Change| change.key() == key;
+                changes.into_iter().filter(ours).for_each(|change| self.note(change));
+            }
+            Followed::Listed(_) => {}
+        }
+    }
+
+    fn note(&mut self, change: Change) {
+        // News of before our last write say nothing of it.
+        if change.revision() < self.held.revision {
+            return;
+        }
+        self.standing = Standing::of(&self.held, &change);
+        if let (Standing::Ours, Change::Put(entry)) = (&self.standing, change) {
+            self.held.revision = entry.mod_revision;
+            self.held.session = entry.session;
+            self.stored = entry.value;
+        }
+    }
+
+    /// Does what there is to do.
+    async fn settle(&mut self) -> Result<(), Error> {
+        match self.standing.clone() {
+            Standing::Ours => {
+                self.renew().await?;
+                self.update().await?;
+            }
+            Standing::Absent => self.take_again().await?,
+            Standing::Other(_) => {}
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<(), Error> {
+        let Some(session) = self.held.session else { return Ok(()) };
+        if since_boot() < self.due {
+            return Ok(());
+        }
+        match self.leases.store.keep_alive(session).await {
+            Ok(()) => {
+                self.due = since_boot() + self.held.time_to_live / 3;
+                tracing::debug!(subnet = %self.held.subnet, "the lease lives on");
+                Ok(())
+            }
+            Err(Error { fault: Fault::SessionGone(_), .. }) => {
+                self.standing = Standing::Absent;
+                self.take_again().await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the value that is to be published, if it is another one.
+    async fn update(&mut self) -> Result<(), Error> {
+        self.held.value = self.publish.borrow_and_update().clone();
+        let value = self.held.value.encode();
+        if self.standing != Standing::Ours || value == self.stored {
+            return Ok(());
+        }
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        let mut txn = Txn::new().if_unchanged(&key, self.held.revision);
+        txn = txn.put(key, value.clone(), self.held.session);
+        if self.held.recorded {
+            txn = self.leases.put_record(txn, &self.held.subnet, self.held.session);
+        }
+        let outcome = self.leases.store.txn(txn).await?;
+        // Where it was not committed, news of our key are on their way.
+        if outcome.committed {
+            self.held.revision = outcome.revision;
+            self.stored = value;
+        }
+        Ok(())
+    }
+
+    /// Creates the key again, unless another host has taken of the subnet.
+    async fn take_again(&mut self) -> Result<(), Error> {
+        let session = self.living_session().await?;
+        self.held.session = Some(session);
+        self.held.value = self.publish.borrow_and_update().clone();
+        let Leases { keys, store, .. } = &self.leases;
+        let value = self.held.value.encode();
+        let subnet = self.held.subnet;
+        let mut txn = creation(keys, &subnet, None, value.clone(), Some(session));
+        if self.held.recorded {
+            txn = self.leases.put_record(txn, &subnet, Some(session));
+        }
+        let outcome = store.txn(txn).await?;
+        self.held.revision = outcome.revision;
+        self.standing = if !outcome.committed {
+            self.in_the_way(&outcome)
+        } else if let Some(earlier) = earlier_overlap(keys, &subnet, &outcome) {
+            self.leases.withdraw(&subnet, outcome.revision, self.held.recorded).await?;
+            Standing::Other(format!("{earlier}, which overlaps it, was leased meanwhile"))
+        } else {
+            tracing::warn!(%subnet, "the lease was gone; it is taken again");
+            self.stored = value;
+            self.due = since_boot() + self.held.time_to_live / 3;
+            Standing::Ours
+        };
+        Ok(())
+    }
+
+    async fn living_session(&self) -> Result<Session, Error> {
+        let store = &self.leases.store;
+        if let Some(session) = self.held.session {
+            match store.keep_alive(session).await {
+                Ok(()) => return Ok(session),
+                Err(Error { fault: Fault::SessionGone(_), .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        store.grant(self.held.time_to_live).await
+    }
+
+    /// Whose lease kept ours from being created; ours, if an attempt before this one did it after
+    /// all.
+    fn in_the_way(&mut self, outcome: &Outcome) -> Standing {
+        let leased = Leased::read(&self.leases.keys, outcome.listed.clone());
+        let subnet = self.held.subnet;
+        if let Some(lease) = leased.of(&subnet) {
+            let standing = Standing::of(&self.held, &Change::Put(lease.entry.clone()));
+            if standing == Standing::Ours {
+                self.stored.clone_from(&lease.entry.value);
+                self.held.revision = lease.entry.mod_revision;
+            }
+            return standing;
+        }
+        let other = leased.leases.iter().find(|lease| lease.subnet.overlaps(&subnet));
+        Standing::Other(match other {
+            Some(other) => format!("{} was leased meanwhile", other.subnet),
+            None => "its key is in use in a form that cannot be read".to_owned(),
+        })
+    }
+
+    fn tell(&self) {
+        let status = match &self.standing {
+            Standing::Ours => Status::Held(self.held.clone()),
+            Standing::Other(reason) => Status::Lost { reason: reason.clone() },
+            Standing::Absent => Status::Lost { reason: "its key was deleted".to_owned() },
+        };
+        self.status.send_if_modified(|before| {
+            let differs = *before != status;
+            *before = status;
+            differs
+        });
+    }
+
+    fn until_due(&self) -> Duration {
+        self.due.saturating_sub(since_boot()).min(LOOK_EVERY)
+    }
+}
+
+/// The time since boot, with the time that the host slept.
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{LeaseValue, SubnetKey};
+use super::leased::{lease, subnet_of};
+use super::{Keyspace, LeaseValue, SubnetKey};
+use crate::store::{Change, Entry, Followed, Listing};
 
 /// Another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,3 +40,82 @@ pub enum ClusterEvent {
         reason: String,
     },
 }
+
+/// What is known of the other hosts. Pure: the store's news in, events out.
+#[derive(Debug)]
+pub(super) struct View {
+    keys: Keyspace,
+    own: SubnetKey,
+    known: ClusterView,
+}
+
+impl View {
+    pub(super) fn new(keys: Keyspace, own: SubnetKey) -> Self {
+        Self { keys, own, known: ClusterView::default() }
+    }
+
+    /// What the store's news mean.
+    pub(super) fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
+        match news {
+            Followed::Listed(listing) => self.reset(listing),
+            Followed::Changed(changes) => {
+                changes.into_iter().filter_map(|change| self.change(change)).collect()
+            }
+        }
+    }
+
+    fn reset(&mut self, listing: Listing) -> Vec<ClusterEvent> {
+        let mut peers = BTreeMap::new();
+        let mut malformed = Vec::new();
+        for entry in listing.entries {
+            match self.peer(entry) {
+                Ok(Some(peer)) => {
+                    peers.insert(peer.subnet, peer);
+                }
+                Ok(None) => {}
+                Err((subnet, event)) => {
+                    let known = subnet.and_then(|subnet| self.known.peers.get(&subnet));
+                    peers.extend(known.map(|peer| (peer.subnet, peer.clone())));
+                    malformed.push(event);
+                }
+            }
+        }
+        self.known = ClusterView { peers };
+        let reset = ClusterEvent::Reset(self.known.clone());
+        std::iter::once(reset).chain(malformed).collect()
+    }
+
+    fn change(&mut self, change: Change) -> Option<ClusterEvent> {
+        match change {
+            Change::Put(entry) => match self.peer(entry) {
+                Ok(Some(peer)) => {
+                    let before = self.known.peers.insert(peer.subnet, peer.clone());
+                    (before.as_ref() != Some(&peer)).then_some(ClusterEvent::Put(peer))
+                }
+                Ok(None) => None,
+                Err((_, event)) => Some(event),
+            },
+            Change::Deleted { key, .. } => {
+                let subnet = subnet_of(&self.keys, &key).ok()?;
+                self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
+            }
+        }
+    }
+
+    /// The peer of an entry, none for our own; or what is wrong with it, and its subnet.
+    fn peer(&self, entry: Entry) -> Result<Option<Peer>, (Option<SubnetKey>, ClusterEvent)> {
+        let malformed = |key, reason| ClusterEvent::Malformed { key, reason };
+        let lease = lease(&self.keys, entry)
+            .map_err(|(key, error)| (None, malformed(key, error.to_string())))?;
+        if lease.subnet == self.own {
+            return Ok(None);
+        }
+        match lease.value {
+            Ok(value) => Ok(Some(Peer { subnet: lease.subnet, value })),
+            Err(error) => Err((Some(lease.subnet), malformed(lease.entry.key, error.to_string()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,18 @@ impl Txn {
         self
     }
 }
+
+impl Txn {
+    /// What it does, for errors: the keys it writes.
+    pub(crate) fn action(&self) -> String {
+        let keys: Vec<String> = self
+            .writes
+            .iter()
+            .map(|write| match write {
+                Write::Put { key, .. } => format!("write {key}"),
+                Write::Delete(key) => format!("delete {key}"),
+            })
+            .collect();
+        if keys.is_empty() { "read in a transaction".to_owned() } else { keys.join(" and ") }
+    }
+}
