@@ -5,8 +5,11 @@
 //! else to stderr.
 
 mod cni;
+mod config;
 mod failure;
+mod lease;
 mod output;
+mod runtime;
 
 use std::process::ExitCode;
 
@@ -24,6 +27,10 @@ struct Cli {
 enum Command {
     /// Run CNI networks, with cnitool's habits
     Cni(cni::Args),
+    /// Show or change the cluster's network configuration
+    Config(config::Args),
+    /// Show or change the leases of the cluster's hosts
+    Lease(lease::Args),
 }
 
 /// Does what the program's arguments say.
@@ -31,6 +38,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
         Command::Cni(args) => cni::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Lease(args) => lease::run(&args),
     });
     done.unwrap_or_else(|error| failure::report(&error))
 }

@@ -10,6 +10,7 @@
 //! `keep::standing`); the rest asks the store and does as they say.
 
 mod acquire;
+mod admin;
 mod choose;
 mod claims;
 mod error;
@@ -23,6 +24,7 @@ mod leases;
 mod value;
 mod view;
 
+pub use admin::{AdminError, Overview, Owner};
 pub use error::{AcquireError, ConfigError};
 pub use held::Held;
 pub use host::{Host, UnknownHost};

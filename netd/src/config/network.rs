@@ -14,6 +14,8 @@ pub use pool::Pool;
 use cni::json::Value;
 use ipnetwork::{Ipv4Network, Ipv6Network};
 
+use crate::lease::SubnetKey;
+
 /// The cluster's network, validated, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkConfig {
@@ -58,6 +60,45 @@ impl NetworkConfig {
         let ipv6 = raw.enable_ipv6.unwrap_or(false).then(|| derive::v6(&raw)).transpose()?;
         let enable_nftables = raw.enable_nftables.unwrap_or(false);
         Ok(Self { network, subnets, ipv6, enable_nftables, backend: raw.backend()? })
+    }
+
+    /// Whether a subnet is one that hosts can get.
+    #[must_use]
+    pub fn gives_out(&self, subnet: &SubnetKey) -> bool {
+        let v6 = match (&self.ipv6, subnet.v6) {
+            (Some((_, pool)), Some(v6)) => pool.contains(v6.into()),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.subnets.contains(subnet.v4.into()) && v6
+    }
+
+    /// All keys with the values that are in effect, by the names that flannel has for them.
+    #[must_use]
+    pub fn effective(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &dyn ToString| Value::from(text.to_string());
+        let range = |pool: &Pool| {
+            (Value::from(u64::from(pool.length)), text(&pool.first()), text(&pool.last()))
+        };
+        let (length, min, max) = range(&self.subnets);
+        let mut keys = vec![
+            ("Network", text(&self.network)),
+            ("SubnetLen", length),
+            ("SubnetMin", min),
+            ("SubnetMax", max),
+            ("EnableIPv6", Value::from(self.ipv6.is_some())),
+        ];
+        if let Some((network, pool)) = &self.ipv6 {
+            let (length, min, max) = range(pool);
+            keys.push(("IPv6Network", text(network)));
+            keys.push(("IPv6SubnetLen", length));
+            keys.extend([("IPv6SubnetMin", min), ("IPv6SubnetMax", max)]);
+        }
+        keys.push(("EnableNFTables", Value::from(self.enable_nftables)));
+        let mut backend = self.backend.options.as_object().cloned().unwrap_or_default();
+        backend.set("Type", self.backend.kind.as_str());
+        keys.push(("Backend", backend.into()));
+        keys
     }
 }
 

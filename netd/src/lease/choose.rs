@@ -41,7 +41,7 @@ pub(super) fn choose<'a>(
 ) -> Choice<'a> {
     let own = own(leased, claims, asking);
     if let Some(own) = own
-        && is_fit(config, &own.subnet)
+        && config.gives_out(&own.subnet)
         && !others(leased, Some(own)).any(|other| {
             other.subnet.overlaps(&own.subnet)
                 && other.entry.create_revision < own.entry.create_revision
@@ -69,16 +69,6 @@ pub(super) fn choose<'a>(
         },
     };
     Choice::Create { subnet: SubnetKey::new(v4, v6), instead_of: own }
-}
-
-/// Whether a subnet is one that the configuration gives out.
-pub(super) fn is_fit(config: &NetworkConfig, subnet: &SubnetKey) -> bool {
-    let v6 = match (&config.ipv6, subnet.v6) {
-        (Some((_, pool)), Some(v6)) => pool.contains(v6.into()),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    config.subnets.contains(subnet.v4.into()) && v6
 }
 
 /// Another running host that says it is this one.

@@ -12,9 +12,9 @@ pub struct Pool {
     /// The prefix length of each.
     pub length: u8,
     /// The first address of the first.
-    pub min: u128,
+    pub(super) min: u128,
     /// The first address of the last; not less than `min`.
-    pub max: u128,
+    pub(super) max: u128,
 }
 
 impl Pool {
@@ -27,6 +27,18 @@ impl Pool {
         };
         let in_range = (self.min..=self.max).contains(&base);
         bits == self.bits && subnet.prefix() == self.length && in_range
+    }
+
+    /// The first address of the first.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        self.address(self.min)
+    }
+
+    /// The first address of the last.
+    #[must_use]
+    pub fn last(&self) -> IpAddr {
+        self.address(self.max)
     }
 
     /// How many there are.
