@@ -47,11 +47,28 @@ pub struct Entry {
     pub session: Option<Session>,
 }
 
+/// A point in a store's history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// What changed after it is of higher revisions.
+    pub revision: Revision,
+    /// Which history it is: a store that is built anew begins another. 0 stands for any.
+    pub history: u64,
+}
+
+impl From<Revision> for Position {
+    fn from(revision: Revision) -> Self {
+        Self { revision, history: 0 }
+    }
+}
+
 /// All keys below a prefix, as they were at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The store's revision.
     pub revision: Revision,
+    /// As in [`Position`].
+    pub history: u64,
     /// In order of keys.
     pub entries: Vec<Entry>,
 }
@@ -128,9 +145,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Does all the writes if all the conditions hold, else none.
     async fn txn(&self, txn: Txn) -> Result<Outcome, Error>;
 
-    /// Tells of all changes after a revision to keys that begin with `prefix`. The stream ends
-    /// with the first error, and after [`Event::Resync`].
-    fn watch(&self, prefix: &str, after: Revision) -> BoxStream<'static, Result<Event, Error>>;
+    /// Tells of all changes after a point to keys that begin with `prefix`. The stream ends with
+    /// the first error, and after [`Event::Resync`].
+    fn watch(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Event, Error>>;
 
     /// Begins a session.
     async fn grant(&self, time_to_live: Duration) -> Result<Session, Error>;
@@ -148,7 +165,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 impl fmt::Display for Session {
     /// As etcdctl prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
+        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -1,14 +1,16 @@
 //! Keeping a lease: one sign of life per third of its time to live, and watching that nobody
 //! takes it away.
 
+mod keeper;
 mod liveness;
 mod standing;
+
+pub use keeper::{Keeper, Status};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 use super::acquire::{creation, earlier_overlap};
 use super::leased::Leased;
@@ -18,62 +20,6 @@ use standing::Standing;
 
 /// Timers stand still while the host sleeps, so what is due is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-
-/// How the lease is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// It is ours.
-    Held(Held),
-    /// It is not ours at present: it was deleted and could not be taken again, or another wrote
-    /// it. `Held` follows when the subnet is free again and this host was first to take it.
-    Lost {
-        /// Who has it, or what else is in the way.
-        reason: String,
-    },
-}
-
-/// Keeps a lease in tasks of its own until it is dropped.
-#[derive(Debug)]
-pub struct Keeper {
-    status: watch::Receiver<Status>,
-    publish: watch::Sender<LeaseValue>,
-    keeping: JoinHandle<()>,
-    alive: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-}
-
-impl Keeper {
-    /// How the lease is; the first value is `Held`.
-    #[must_use]
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
-    }
-
-    /// Publishes another value with the lease, as soon as the store answers. The same value again
-    /// writes nothing.
-    pub fn publish(&self, value: LeaseValue) {
-        self.publish.send_replace(value);
-    }
-
-    /// Stops, and takes the sign of life back. The lease stays, for its time to live: a restart
-    /// finds it again.
-    pub async fn stop(mut self) {
-        if let Some((stop, task)) = self.alive.take() {
-            // The task may have ended already, for want of rights.
-            let _ = stop.send(());
-            let _ = task.await;
-        }
-    }
-}
-
-impl Drop for Keeper {
-    /// Stops at once; the sign of life ends by itself.
-    fn drop(&mut self) {
-        self.keeping.abort();
-        if let Some((_, task)) = &self.alive {
-            task.abort();
-        }
-    }
-}
 
 /// The task that keeps a lease.
 pub(super) struct Keeping {

@@ -73,10 +73,10 @@ impl View {
                     peers.insert(peer.subnet, peer);
                 }
                 Ok(None) => {}
-                Err((subnet, event)) => {
-                    let known = subnet.and_then(|subnet| self.known.peers.get(&subnet));
+                Err(fault) => {
+                    let known = fault.subnet.and_then(|subnet| self.known.peers.get(&subnet));
                     peers.extend(known.map(|peer| (peer.subnet, peer.clone())));
-                    malformed.push(event);
+                    malformed.push(fault.event());
                 }
             }
         }
@@ -93,7 +93,7 @@ impl View {
                     (before.as_ref() != Some(&peer)).then_some(ClusterEvent::Put(peer))
                 }
                 Ok(None) => None,
-                Err((_, event)) => Some(event),
+                Err(fault) => Some(fault.event()),
             },
             Change::Deleted { key, .. } => {
                 let subnet = subnet_of(&self.keys, &key).ok()?;
@@ -102,18 +102,37 @@ impl View {
         }
     }
 
-    /// The peer of an entry, none for our own; or what is wrong with it, and its subnet.
-    fn peer(&self, entry: Entry) -> Result<Option<Peer>, (Option<SubnetKey>, ClusterEvent)> {
-        let malformed = |key, reason| ClusterEvent::Malformed { key, reason };
-        let lease = lease(&self.keys, entry)
-            .map_err(|(key, error)| (None, malformed(key, error.to_string())))?;
+    /// The peer of an entry, none for our own.
+    fn peer(&self, entry: Entry) -> Result<Option<Peer>, Unreadable> {
+        let lease = lease(&self.keys, entry).map_err(|(key, error)| Unreadable {
+            subnet: None,
+            key,
+            reason: error.to_string(),
+        })?;
         if lease.subnet == self.own {
             return Ok(None);
         }
         match lease.value {
             Ok(value) => Ok(Some(Peer { subnet: lease.subnet, value })),
-            Err(error) => Err((Some(lease.subnet), malformed(lease.entry.key, error.to_string()))),
+            Err(error) => Err(Unreadable {
+                subnet: Some(lease.subnet),
+                key: lease.entry.key,
+                reason: error.to_string(),
+            }),
         }
+    }
+}
+
+/// A lease that cannot be read, and its subnet where the key names one.
+struct Unreadable {
+    subnet: Option<SubnetKey>,
+    key: String,
+    reason: String,
+}
+
+impl Unreadable {
+    fn event(self) -> ClusterEvent {
+        ClusterEvent::Malformed { key: self.key, reason: self.reason }
     }
 }
 

@@ -13,7 +13,7 @@ pub use options::{Options, Tls};
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,8 +24,8 @@ use etcd_client::{
 use futures_util::stream::BoxStream;
 
 use super::{
-    Condition, Entry, Error, Event, Expected, Fault, Listing, Outcome, Revision, Session, Store,
-    Target, TimeToLive, Txn, Write,
+    Condition, Entry, Error, Event, Expected, Fault, Listing, Outcome, Position, Revision, Session,
+    Store, Target, TimeToLive, Txn, Write,
 };
 use client::Endpoint;
 
@@ -44,8 +44,6 @@ struct Cluster {
     endpoints: Vec<Endpoint>,
     /// Index of the endpoint that answered last.
     current: AtomicUsize,
-    /// The cluster's id as of the last listing; 0 before.
-    id: AtomicU64,
 }
 
 impl Etcd {
@@ -55,7 +53,7 @@ impl Etcd {
     /// [`Fault::Invalid`] with the option, its value and the remedy.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let endpoints = options.endpoints()?;
-        let cluster = Cluster { endpoints, current: AtomicUsize::new(0), id: AtomicU64::new(0) };
+        let cluster = Cluster { endpoints, current: AtomicUsize::new(0) };
         Ok(Self(Arc::new(cluster)))
     }
 
@@ -83,19 +81,18 @@ impl Etcd {
                 Ok(Err(error)) => fault::of(&error),
                 Err(_) => Fault::Unreachable(format!("no answer in {ANSWER_WITHIN:?}")),
             };
-            match fault {
-                Fault::Unreachable(why) => silent.push(format!("{}: {why}", endpoint.url)),
-                other => return Err(Error::new(action, other)),
-            }
+            let Fault::Unreachable(why) = &fault else { return Err(Error::new(action, fault)) };
+            silent.push(endpoint.silent(why));
         }
         let fault = Fault::Unreachable(format!("no etcd answers: {}", silent.join("; ")));
         Err(Error::new(action, fault))
     }
 
-    fn note_cluster(&self, header: Option<&ResponseHeader>) {
-        if let Some(header) = header {
-            self.0.id.store(header.cluster_id(), Ordering::Relaxed);
-        }
+    /// Passes over the endpoint that answered last: it answers, but cannot serve.
+    fn pass_over(&self) {
+        let Cluster { endpoints, current, .. } = &*self.0;
+        let next = (current.load(Ordering::Relaxed) + 1) % endpoints.len().max(1);
+        current.store(next, Ordering::Relaxed);
     }
 }
 
@@ -108,9 +105,9 @@ impl Store for Etcd {
                 kv.get(prefix, Some(GetOptions::new().with_prefix())).await
             })
             .await?;
-        self.note_cluster(response.header());
         let entries = response.kvs().iter().map(entry).collect();
-        Ok(Listing { revision: revision_of(response.header()), entries })
+        let header = response.header();
+        Ok(Listing { revision: revision_of(header), history: history_of(header), entries })
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
@@ -148,7 +145,7 @@ impl Store for Etcd {
         })
     }
 
-    fn watch(&self, prefix: &str, after: Revision) -> BoxStream<'static, Result<Event, Error>> {
+    fn watch(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Event, Error>> {
         watch::stream(self.clone(), prefix.to_owned(), after)
     }
 
@@ -207,6 +204,11 @@ fn ended(mut error: Error, session: Session) -> Error {
 
 fn revision_of(header: Option<&ResponseHeader>) -> Revision {
     header.map_or(0, ResponseHeader::revision)
+}
+
+/// A cluster that is made anew, from a backup too, has another id.
+fn history_of(header: Option<&ResponseHeader>) -> u64 {
+    header.map_or(0, ResponseHeader::cluster_id)
 }
 
 fn entry(kv: &KeyValue) -> Entry {

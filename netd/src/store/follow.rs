@@ -7,7 +7,7 @@ use cni::ErrorChain;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::{Backoff, Change, Error, Event, Listing, Revision, Store};
+use super::{Backoff, Change, Error, Event, Listing, Position, Store};
 
 /// Between attempts to reach the store: each host at another time.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -55,12 +55,13 @@ impl Following {
                 }
             };
             self.recovered();
-            let mut known = listing.revision;
+            let Listing { revision, history, .. } = listing;
+            let mut known = Position { revision, history };
             if self.to.send(Followed::Listed(listing)).await.is_err() {
                 return;
             }
-            while let Some(revision) = self.watch(known).await {
-                known = revision;
+            while let Some(told) = self.watch(known).await {
+                known = told;
             }
             if self.to.is_closed() {
                 return;
@@ -68,17 +69,17 @@ impl Following {
         }
     }
 
-    /// One watch; the revision that the next one is to follow, `None` when everything must be
+    /// One watch; the point that the next one is to follow, `None` when everything must be
     /// listed again.
-    async fn watch(&mut self, mut known: Revision) -> Option<Revision> {
+    async fn watch(&mut self, mut known: Position) -> Option<Position> {
         let mut events = self.store.watch(&self.prefix, known);
         loop {
             match events.next().await {
                 Some(Ok(Event::Changes { revision, changes })) => {
                     self.recovered();
-                    if revision > known {
+                    if revision > known.revision {
                         self.backoff.reset();
-                        known = revision;
+                        known.revision = revision;
                     }
                     if !changes.is_empty()
                         && self.to.send(Followed::Changed(changes)).await.is_err()

@@ -16,7 +16,8 @@ use redb::Database;
 use tokio::sync::watch;
 
 use super::{
-    Entry, Error, Event, Fault, Listing, Outcome, Revision, Session, Store, TimeToLive, Txn,
+    Entry, Error, Event, Fault, Listing, Outcome, Position, Revision, Session, Store, TimeToLive,
+    Txn,
 };
 use feed::{Feed, Since};
 use tables::Writing;
@@ -43,13 +44,14 @@ impl Local {
             Error::new(format_args!("open {}", path.display()), Fault::File(error.to_string()))
         };
         let database = Database::create(path).map_err(|error| failed(error.into()))?;
-        let writing = Writing::begin(&database).map_err(failed)?;
+        let mut writing = Writing::begin(&database).map_err(failed)?;
+        let history = writing.history().map_err(failed)?;
         let (revision, next) = writing.state().map_err(failed)?;
         writing.commit().map_err(failed)?;
         let inner = Inner {
             path: path.to_owned(),
             database,
-            feed: Mutex::new(Feed::new(revision, next)),
+            feed: Mutex::new(Feed::new(history, revision, next)),
             revision: watch::Sender::new(revision),
         };
         let store = Self(Arc::new(inner));
@@ -84,15 +86,16 @@ impl Local {
     async fn next_event(
         &self,
         prefix: &str,
-        after: Option<Revision>,
-    ) -> Option<(Result<Event, Error>, Option<Revision>)> {
+        after: Option<Position>,
+    ) -> Option<(Result<Event, Error>, Option<Position>)> {
         let after = after?;
         let mut revision = self.0.revision.subscribe();
         loop {
             let next = match self.0.feed().since(after, prefix) {
                 Since::Resync(reason) => return Some((Ok(Event::Resync(reason)), None)),
                 Since::Changes { revision, changes } => {
-                    return Some((Ok(Event::Changes { revision, changes }), Some(revision)));
+                    let told = Position { revision, ..after };
+                    return Some((Ok(Event::Changes { revision, changes }), Some(told)));
                 }
                 Since::Nothing { next_end } => next_end,
             };
@@ -174,7 +177,8 @@ impl Store for Local {
             // The feed is held so that the revision is that of the entries.
             let feed = inner.feed();
             let entries = tables::list(&inner.database, &wanted)?;
-            Ok(Listing { revision: feed.revision(), entries })
+            let Position { revision, history } = feed.position();
+            Ok(Listing { revision, history, entries })
         })
         .await
     }
@@ -209,7 +213,7 @@ impl Store for Local {
         .await
     }
 
-    fn watch(&self, prefix: &str, after: Revision) -> BoxStream<'static, Result<Event, Error>> {
+    fn watch(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Event, Error>> {
         let start = (self.clone(), prefix.to_owned(), Some(after));
         stream::unfold(start, |(store, prefix, after)| async move {
             let (event, after) = store.next_event(&prefix, after).await?;
@@ -256,3 +260,6 @@ impl std::fmt::Debug for Local {
         f.debug_tuple("Local").field(&self.0.path).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

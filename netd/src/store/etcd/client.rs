@@ -18,6 +18,8 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     user: Option<(String, String)>,
     tls: Option<TlsOptions>,
+    /// What may help where a connection fails.
+    hint: &'static str,
     client: OnceCell<Client>,
 }
 
@@ -26,8 +28,24 @@ impl Endpoint {
         url: String,
         user: Option<(String, String)>,
         tls: Option<TlsOptions>,
+        shows_certificate: bool,
     ) -> Self {
-        Self { url, user, tls, client: OnceCell::new() }
+        let hint = match (&tls, shows_certificate) {
+            // With TLS 1.3 the server closes the connection without a word to the client.
+            (Some(_), false) => {
+                " (if etcd wants a certificate, give --etcd-certfile and --etcd-keyfile)"
+            }
+            (None, _) => " (if etcd speaks TLS, write https://)",
+            (Some(_), true) => "",
+        };
+        Self { url, user, tls, hint, client: OnceCell::new() }
+    }
+
+    /// That it did not answer, and why.
+    pub(super) fn silent(&self, why: &str) -> String {
+        // Where nobody listens, it is not for want of TLS.
+        let hint = if why.contains("refused") { "" } else { self.hint };
+        format!("{}: {why}{hint}", self.url)
     }
 
     /// The client, which logs in first where there is a user. It connects when it is used, and

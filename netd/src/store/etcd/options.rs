@@ -51,7 +51,8 @@ impl Options {
                 tls = Some(self.tls.read()?);
             }
             let tls = tls.clone().filter(|_| url.starts_with("https://"));
-            endpoints.push(Endpoint::new(url, self.user.clone(), tls));
+            let shows = self.tls.certificate.is_some();
+            endpoints.push(Endpoint::new(url, self.user.clone(), tls, shows));
         }
         if endpoints.is_empty() {
             return Err(invalid(format!(

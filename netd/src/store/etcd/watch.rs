@@ -1,17 +1,15 @@
 //! Watches.
 
-use std::sync::atomic::Ordering;
-
 use etcd_client::{Client, EventType, WatchOptions, WatchResponse, WatchStream};
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use super::{Etcd, LARGEST_ANSWER, entry, fault, revision_of};
-use crate::store::{Change, Error, Event, Fault, Revision};
+use super::{Etcd, LARGEST_ANSWER, entry, fault, history_of, revision_of};
+use crate::store::{Change, Error, Event, Fault, Position, Revision};
 
 /// Where a watch is.
 enum State {
     Begin,
-    Running { watch: WatchStream, known: Revision },
+    Running { watch: Box<WatchStream>, known: Revision },
     Ended,
 }
 
@@ -19,12 +17,12 @@ enum State {
 pub(super) fn stream(
     etcd: Etcd,
     prefix: String,
-    after: Revision,
+    after: Position,
 ) -> BoxStream<'static, Result<Event, Error>> {
     stream::unfold((etcd, prefix, State::Begin), move |(etcd, prefix, state)| async move {
         let next = match state {
             State::Begin => begin(&etcd, &prefix, after).await,
-            State::Running { watch, known } => run(&prefix, watch, known).await,
+            State::Running { watch, known } => run(&etcd, &prefix, watch, known).await,
             State::Ended => None,
         };
         next.map(|(item, state)| (item, (etcd, prefix, state)))
@@ -34,8 +32,8 @@ pub(super) fn stream(
 
 type Next = Option<(Result<Event, Error>, State)>;
 
-async fn begin(etcd: &Etcd, prefix: &str, after: Revision) -> Next {
-    let cluster = etcd.0.id.load(Ordering::Relaxed);
+async fn begin(etcd: &Etcd, prefix: &str, from: Position) -> Next {
+    let after = from.revision;
     let opened = etcd
         .call(&format!("watch {prefix}"), async |client: Client| {
             let options = WatchOptions::new()
@@ -49,7 +47,7 @@ async fn begin(etcd: &Etcd, prefix: &str, after: Revision) -> Next {
         })
         .await;
     let (watch, first) = match opened {
-        Ok((watch, Some(first))) => (watch, first),
+        Ok((watch, Some(first))) => (Box::new(watch), first),
         Ok((_, None)) => return failed(prefix, closed()),
         Err(error) => return Some((Err(error), State::Ended)),
     };
@@ -59,24 +57,32 @@ async fn begin(etcd: &Etcd, prefix: &str, after: Revision) -> Next {
     // From a revision in the future etcd would wait for ever, and a store that was rebuilt may
     // have got there again with another history.
     let revision = revision_of(first.header());
-    let id = first.header().map_or(0, etcd_client::ResponseHeader::cluster_id);
+    let (before, history) = (from.history, history_of(first.header()));
     if revision < after {
         return resync(format!("the revision of etcd went back from {after} to {revision}"));
     }
-    if cluster != 0 && id != cluster {
-        return resync(format!("etcd is another cluster: {id:x} in place of {cluster:x}"));
+    if before != 0 && history != before {
+        return resync(format!("etcd is another cluster: {history:x} in place of {before:x}"));
     }
     let item = Event::Changes { revision: after, changes: Vec::new() };
     Some((Ok(item), State::Running { watch, known: after }))
 }
 
-async fn run(prefix: &str, mut watch: WatchStream, known: Revision) -> Next {
+async fn run(etcd: &Etcd, prefix: &str, mut watch: Box<WatchStream>, known: Revision) -> Next {
     let response = match watch.message().await {
         Ok(Some(response)) => response,
-        Ok(None) => return failed(prefix, closed()),
-        Err(error) => return failed(prefix, fault::of(&error)),
+        Ok(None) => {
+            etcd.pass_over();
+            return failed(prefix, closed());
+        }
+        Err(error) => {
+            etcd.pass_over();
+            return failed(prefix, fault::of(&error));
+        }
     };
     if let Some(end) = end_of(prefix, &response) {
+        // A member that has lost its leader ends watches, and would begin the next one.
+        etcd.pass_over();
         return end;
     }
     let changes: Vec<Change> = response.events().iter().filter_map(change).collect();

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::store::{Change, Revision};
+use crate::store::{Change, Position, Revision};
 
 /// How many revisions are remembered.
 const REMEMBERED: usize = 4096;
 
 /// The last changes, and what else is known without reading the file.
 pub(super) struct Feed {
+    history: u64,
     revision: Revision,
     /// When the next session ends, since 1970.
     next_end: Option<Duration>,
@@ -26,12 +27,12 @@ pub(super) enum Since {
 }
 
 impl Feed {
-    pub(super) fn new(revision: Revision, next_end: Option<Duration>) -> Self {
-        Self { revision, next_end, forgotten: revision, changes: VecDeque::new() }
+    pub(super) fn new(history: u64, revision: Revision, next_end: Option<Duration>) -> Self {
+        Self { history, revision, next_end, forgotten: revision, changes: VecDeque::new() }
     }
 
-    pub(super) fn revision(&self) -> Revision {
-        self.revision
+    pub(super) fn position(&self) -> Position {
+        Position { revision: self.revision, history: self.history }
     }
 
     pub(super) fn next_end(&self) -> Option<Duration> {
@@ -56,7 +57,11 @@ impl Feed {
         }
     }
 
-    pub(super) fn since(&self, after: Revision, prefix: &str) -> Since {
+    pub(super) fn since(&self, after: Position, prefix: &str) -> Since {
+        if after.history != 0 && after.history != self.history {
+            return Since::Resync("it is another store".to_owned());
+        }
+        let after = after.revision;
         if after > self.revision {
             let now = self.revision;
             return Since::Resync(format!("the revision went back from {after} to {now}"));
@@ -76,3 +81,6 @@ impl Feed {
         Since::Changes { revision: self.revision, changes }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use crate::store::random;
 use crate::store::{Change, Condition, Entry, Expected, Revision, Session, Target, Write};
 
 /// By key: revision of creation, of the last change, session or 0, value.
@@ -15,6 +16,7 @@ const SESSIONS: TableDefinition<'_, i64, (u64, u64)> = TableDefinition::new("ses
 const COUNTERS: TableDefinition<'_, &str, i64> = TableDefinition::new("counters");
 const REVISION: &str = "revision";
 const SESSION: &str = "session";
+const HISTORY: &str = "history";
 
 /// A write transaction; dropped without a commit it did nothing.
 pub(super) struct Writing {
@@ -179,6 +181,16 @@ impl Writing {
         self.txn.open_table(COUNTERS)?.insert(REVISION, revision)?;
         self.revision = Some(revision);
         Ok(revision)
+    }
+
+    /// Which history this is, chosen when the file is made.
+    pub(super) fn history(&mut self) -> Result<u64, redb::Error> {
+        let mut history = self.counter(HISTORY)?.cast_unsigned();
+        if history == 0 {
+            history = random().max(1);
+            self.txn.open_table(COUNTERS)?.insert(HISTORY, history.cast_signed())?;
+        }
+        Ok(history)
     }
 
     fn counter(&self, name: &str) -> Result<i64, redb::Error> {
