@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use netd::store::local::Local;
-use netd::store::{Change, Entry, Error, Event, Fault, Revision, Session, Store, Txn};
+use netd::store::{Change, Entry, Error, Event, Fault, Position, Revision, Session, Store, Txn};
 use tokio::time::timeout;
 
 use super::etcd::Etcd;
@@ -42,6 +42,7 @@ for_all_stores! {
     of_two_transactions_that_create_a_key_one_wins
     a_watch_tells_every_change_after_its_revision_once_and_in_order
     a_watch_from_a_revision_that_never_was_asks_to_list_anew
+    a_watch_from_another_history_asks_to_list_anew
     keys_end_with_their_session
     a_session_lives_as_long_as_it_is_kept_alive
     a_key_that_is_put_without_its_session_outlives_it
@@ -164,7 +165,7 @@ async fn a_watch_tells_every_change_after_its_revision_once_and_in_order(store: 
     let from = store.list("/a/").await.unwrap().revision;
     put(&*store, "/a/1", "1", None).await;
     put(&*store, "/b", "another prefix", None).await;
-    let mut watch = store.watch("/a/", from);
+    let mut watch = store.watch("/a/", from.into());
     let told = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
     assert_eq!(changes(&mut watch, 1).await, [told("/a/1", Some("1"))]);
     put(&*store, "/a/1", "2", None).await;
@@ -186,9 +187,17 @@ async fn a_watch_tells_every_change_after_its_revision_once_and_in_order(store: 
 
 async fn a_watch_from_a_revision_that_never_was_asks_to_list_anew(store: Arc<dyn Store>) {
     let revision = put(&*store, "/a", "x", None).await;
-    let mut watch = store.watch("/", revision + 100);
+    let mut watch = store.watch("/", (revision + 100).into());
     assert!(matches!(next(&mut watch).await, Event::Resync(_)));
     assert!(watch.next().await.is_none());
+}
+
+async fn a_watch_from_another_history_asks_to_list_anew(store: Arc<dyn Store>) {
+    put(&*store, "/a", "x", None).await;
+    let listing = store.list("/").await.unwrap();
+    assert_ne!(listing.history, 0);
+    let another = Position { revision: listing.revision, history: listing.history ^ 1 };
+    assert!(matches!(next(&mut store.watch("/", another)).await, Event::Resync(_)));
 }
 
 async fn keys_end_with_their_session(store: Arc<dyn Store>) {
@@ -196,7 +205,7 @@ async fn keys_end_with_their_session(store: Arc<dyn Store>) {
     put(&*store, "/short", "x", Some(session)).await;
     let from = put(&*store, "/long", "x", None).await;
     assert_eq!(store.get("/short").await.unwrap().unwrap().session, Some(session));
-    let mut watch = store.watch("/", from);
+    let mut watch = store.watch("/", from.into());
     assert_eq!(changes(&mut watch, 1).await, [("/short".to_owned(), None)]);
     assert_eq!(keys(&*store, "/").await, ["/long"]);
 

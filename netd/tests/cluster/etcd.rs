@@ -40,9 +40,9 @@ impl Etcd {
         let path = |name: &str| etcd.path(name).to_str().unwrap().to_owned();
         let mut extra = vec!["--cert-file".to_owned(), path("server.crt")];
         extra.extend(["--key-file".to_owned(), path("server.key")]);
-        extra.extend(["--trusted-ca-file".to_owned(), path("ca.crt")]);
         if wants_certificate {
-            extra.push("--client-cert-auth".to_owned());
+            extra.extend(["--client-cert-auth".to_owned(), "--trusted-ca-file".to_owned()]);
+            extra.push(path("ca.crt"));
         }
         etcd.extra = extra;
         etcd.run();
@@ -83,6 +83,13 @@ impl Etcd {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Forgets everything it had; to be called between [`Self::kill`] and [`Self::run`].
@@ -151,6 +158,14 @@ impl Etcd {
             .filter(of_call)
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// How many watches are open.
+    pub(crate) fn watches(&self) -> u32 {
+        let metrics = self.metrics();
+        let line =
+            metrics.lines().find(|line| line.starts_with("etcd_debugging_mvcc_watcher_total"));
+        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     fn metrics(&self) -> String {
