@@ -26,6 +26,8 @@ pub(super) struct Keeping {
     leases: Leases,
     held: Held,
     standing: Standing,
+    /// Whether news contradict what is known.
+    doubted: bool,
     /// What the key holds, as far as is known.
     stored: Vec<u8>,
     publish: watch::Receiver<LeaseValue>,
@@ -48,6 +50,7 @@ impl Keeping {
         });
         let keeping = Self {
             standing: Standing::Ours,
+            doubted: false,
             stored: held.value.encode(),
             publish: of_agent,
             status,
@@ -100,7 +103,8 @@ impl Keeping {
                 let ours = |change: &Change| change.key() == key;
                 changes.into_iter().filter(ours).for_each(|change| self.note(change));
             }
-            Followed::Listed(_) => {}
+            // Listed before our last write, or a store that was built anew: asked in `settle`.
+            Followed::Listed(_) => self.doubted = true,
         }
     }
 
@@ -119,6 +123,10 @@ impl Keeping {
 
     /// Does what there is to do.
     async fn settle(&mut self) -> Result<(), Error> {
+        if self.doubted {
+            self.look().await?;
+            self.doubted = false;
+        }
         match self.standing.clone() {
             Standing::Ours => {
                 self.renew().await?;
@@ -128,6 +136,15 @@ impl Keeping {
             Standing::Other(_) => {}
         }
         self.tell();
+        Ok(())
+    }
+
+    /// Reads our key, whatever was known of it.
+    async fn look(&mut self) -> Result<(), Error> {
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        let entry = self.leases.store.get(&key).await?;
+        self.held.revision = 0;
+        self.note(entry.map_or(Change::Deleted { key, revision: 0 }, Change::Put));
         Ok(())
     }
 

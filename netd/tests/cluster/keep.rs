@@ -194,3 +194,22 @@ async fn an_outage_of_etcd_is_survived() {
     until("twice", async || started.elapsed() > Duration::from_secs(8)).await;
     assert_eq!(cluster.subnets().await, ["10.3.5.0-24"]);
 }
+
+#[tokio::test]
+async fn in_a_store_that_was_built_anew_the_lease_is_there_again() {
+    let mut cluster = Cluster::new(NETWORK);
+    // So that its revisions are lower afterwards.
+    for number in 0..20 {
+        cluster.store().txn(Txn::new().put("/unrelated", [number], None)).await.unwrap();
+    }
+    let (_host, held, keeper) = kept(&cluster, 60).await;
+    cluster.etcd.kill();
+    cluster.etcd.forget();
+    cluster.etcd.run();
+    until("the key", async || cluster.subnets().await == ["10.3.5.0-24"]).await;
+    let entry = cluster.store().get(&name()).await.unwrap().unwrap();
+    assert_eq!(entry.value, held.value.encode());
+    let anew =
+        |status: &Status| matches!(status, Status::Held(now) if now.session == entry.session);
+    status(&keeper, "held", anew).await;
+}

@@ -45,7 +45,14 @@ impl Cluster {
 
     /// Keys below flannel's prefix of leases, without it.
     pub(crate) async fn subnets(&self) -> Vec<String> {
-        let listing = self.store.list(SUBNETS).await.unwrap();
+        let listing = soon("a listing, after a restart too", async {
+            loop {
+                if let Ok(listing) = self.store.list(SUBNETS).await {
+                    break listing;
+                }
+            }
+        })
+        .await;
         let name = |key: &str| key.strip_prefix(SUBNETS).unwrap().to_owned();
         listing.entries.iter().map(|entry| name(&entry.key)).collect()
     }
