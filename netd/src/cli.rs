@@ -5,8 +5,11 @@
 //! else to stderr.
 
 mod cni;
+mod config;
 mod failure;
+mod lease;
 mod output;
+mod runtime;
 mod subnet_env;
 
 use std::process::ExitCode;
@@ -27,6 +30,10 @@ enum Command {
     Cni(cni::Args),
     /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
     SubnetEnv(subnet_env::Args),
+    /// Show or change the cluster's network configuration
+    Config(config::Args),
+    /// Show or change the leases of the cluster's hosts
+    Lease(lease::Args),
 }
 
 /// Does what the program's arguments say.
@@ -35,6 +42,8 @@ pub fn main() -> ExitCode {
     let done = Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
         Command::Cni(args) => cni::run(&args),
         Command::SubnetEnv(args) => subnet_env::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Lease(args) => lease::run(&args),
     });
     done.unwrap_or_else(|error| failure::report(&error))
 }

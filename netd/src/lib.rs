@@ -5,4 +5,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod config;
+pub mod lease;
 pub mod stale;
+pub mod store;

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use cni::{Code, ErrorChain};
 
 use super::output;
+use crate::config::network::InvalidConfig;
+use crate::lease::{ConfigError, InvalidPrefix};
+use crate::store::Fault;
 
 /// Status for configuration that cannot be read or is not there (`EX_USAGE`, sysexits.h).
 pub(super) const BAD_CONFIG: u8 = 64;
@@ -35,7 +38,15 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
         Some(error) => tell(error),
         None => output::note(&format!("error: {}", ErrorChain(error.as_ref()))),
     }
-    ExitCode::FAILURE
+    if error.chain().any(is_of_config) { ExitCode::from(BAD_CONFIG) } else { ExitCode::FAILURE }
+}
+
+/// Whether it says that what is configured cannot be used, or that nothing is.
+fn is_of_config(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_store = cause.downcast_ref().is_some_and(|fault| matches!(fault, Fault::Invalid(_)));
+    let absent = cause.downcast_ref();
+    let absent = absent.is_some_and(|error| matches!(error, ConfigError::Absent { .. }));
+    of_store || absent || cause.is::<InvalidConfig>() || cause.is::<InvalidPrefix>()
 }
 
 /// Prints a CNI error: its message, which names the plugin of the chain, its code, its details.

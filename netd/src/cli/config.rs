@@ -1,0 +1,135 @@
+//! `netd config`: the cluster's network configuration, which flannel reads too.
+
+mod differences;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use cni::json;
+
+use super::output::{self, Output, Table};
+use super::runtime;
+use crate::config::network::NetworkConfig;
+use crate::config::store::StoreArgs;
+use crate::lease::ConfigError;
+use crate::store::Txn;
+
+/// Arguments of `netd config`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the configuration with all its defaults
+    Show(ShowArgs),
+    /// Check a configuration, say what it changes, and write it; one that is wrong changes nothing
+    Set(SetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Print what is stored, to the byte
+    #[arg(long, conflicts_with = "format")]
+    raw: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    /// The configuration: JSON, `@FILE`, or `-` for standard input
+    config: String,
+    /// Check and compare, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// What the user is to be told; [`super::failure::report`] knows the exit status.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Show(args) => runtime::block_on(show(args)),
+        Command::Set(args) => runtime::block_on(set(args)),
+    }
+}
+
+async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+    let (store, key) = (args.store.open()?, args.store.keyspace()?.config());
+    let entry = store.get(&key).await.map_err(ConfigError::Store)?;
+    let entry = entry.ok_or_else(|| ConfigError::Absent { key: key.clone() })?;
+    if args.raw {
+        output::print(&format!("{}\n", String::from_utf8_lossy(&entry.value)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = NetworkConfig::parse(&entry.value)
+        .map_err(|source| ConfigError::Invalid { key, source })?;
+    let mut table = Table::new(["KEY", "VALUE"]);
+    let mut document = serde_json::Map::new();
+    for (name, value) in config.effective() {
+        table.row([name, &text(&value)]);
+        document.insert(name.to_owned(), serde_json::to_value(&value)?);
+    }
+    args.output.print(&table, &serde_json::Value::Object(document))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
+    let bytes = read(&args.config)?;
+    let new = NetworkConfig::parse(&bytes)?;
+    let (store, keys) = (args.store.open()?, args.store.keyspace()?);
+    let key = keys.config();
+    let before = store.get(&key).await.map_err(ConfigError::Store)?;
+    let old = before.as_ref().map(|entry| NetworkConfig::parse(&entry.value));
+    for line in differences::lines(old.as_ref(), &new) {
+        output::note(&line);
+    }
+    let leases = store.list(&keys.subnets()).await?;
+    for line in differences::unfit(&keys, leases.entries, &new) {
+        output::note(&line);
+    }
+    if args.dry_run || before.as_ref().is_some_and(|entry| entry.value == bytes) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let txn = match &before {
+        Some(entry) => Txn::new().if_unchanged(&key, entry.mod_revision),
+        None => Txn::new().if_absent(&key),
+    };
+    let outcome = store.txn(txn.put(&key, bytes, None)).await?;
+    anyhow::ensure!(
+        outcome.committed,
+        "{key} was changed by somebody else meanwhile: look again, and try again"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The argument itself, the file it names, or standard input.
+fn read(config: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if config == "-" {
+        std::io::stdin().read_to_end(&mut bytes).context("read standard input")?;
+    } else if let Some(path) = config.strip_prefix('@').map(PathBuf::from) {
+        bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    } else {
+        bytes.extend_from_slice(config.as_bytes());
+    }
+    while bytes.last().is_some_and(u8::is_ascii_whitespace) {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+/// A value as people read it.
+fn text(value: &json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,63 @@
+//! `netd lease acquire`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{shown, subnet};
+use crate::cli::output::{Output, Table};
+use crate::config::store::StoreArgs;
+use crate::lease::{Host, LeaseValue, Leases, SubnetKey, TIME_TO_LIVE, Wanted};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The address at which this host is reached
+    #[arg(long, value_name = "IP")]
+    public_ip: Ipv4Addr,
+    /// The same for IPv6
+    #[arg(long, value_name = "IP")]
+    public_ipv6: Option<Ipv6Addr>,
+    /// The subnet to take if nobody has it
+    #[arg(long, value_name = "SUBNET", value_parser = subnet)]
+    subnet: Option<SubnetKey>,
+    /// How long the lease lives when nobody keeps it, in seconds
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    ttl: Option<u64>,
+    /// In place of the host's machine id
+    #[arg(long, value_name = "ID", hide = true)]
+    machine_id: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut host = Host::this()?;
+    if let Some(machine_id) = &args.machine_id {
+        host.machine_id.clone_from(machine_id);
+    }
+    let leases = Leases::new(args.store.open()?, args.store.keyspace()?, host);
+    let config = leases.config().await?;
+    let mut value = LeaseValue::new(args.public_ip);
+    value.public_ipv6 = args.public_ipv6;
+    let wanted = Wanted {
+        value,
+        previous: args.subnet,
+        time_to_live: args.ttl.map_or(TIME_TO_LIVE, Duration::from_secs),
+    };
+    let held = leases.acquire(&config, &wanted).await?;
+    let session = held.session.map_or("reserved".to_owned(), |id| id.to_string());
+    let mut table = Table::new(["SUBNET", "LEASE"]);
+    table.row([&shown(&held.subnet), &session]);
+    let document = json!({
+        "subnet": held.subnet.v4.to_string(),
+        "ipv6Subnet": held.subnet.v6.map(|v6| v6.to_string()),
+        "lease": held.session.map(|id| id.to_string()),
+        "ttlSeconds": held.session.map(|_| held.time_to_live.as_secs()),
+    });
+    args.output.print(&table, &document)?;
+    Ok(ExitCode::SUCCESS)
+}

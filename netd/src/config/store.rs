@@ -1,0 +1,105 @@
+//! Where the cluster's store is: flannel's options for etcd, with flannel's names and defaults.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::lease::{InvalidPrefix, Keyspace};
+use crate::store::etcd::{Etcd, Options, Tls};
+use crate::store::{Error, Fault, Store};
+
+/// flannel's default of `--etcd-endpoints`.
+pub const ENDPOINTS: &str = "http://127.0.0.1:4001,http://127.0.0.1:2379";
+/// flannel's default of `--etcd-prefix`.
+pub const PREFIX: &str = "/coreos.com/network";
+/// Where netd keeps what is its own.
+pub const OWN_PREFIX: &str = "/netd/v1";
+
+/// Options of all commands that talk to etcd.
+#[derive(Clone, PartialEq, Eq, clap::Args)]
+pub struct StoreArgs {
+    /// URLs of etcd, separated by commas
+    #[arg(long, value_name = "URLS", default_value = ENDPOINTS)]
+    pub etcd_endpoints: String,
+    /// Prefix of flannel's keys in etcd
+    #[arg(long, value_name = "PREFIX", default_value = PREFIX)]
+    pub etcd_prefix: String,
+    /// Prefix of netd's own keys in etcd
+    #[arg(long, value_name = "PREFIX", default_value = OWN_PREFIX)]
+    pub etcd_own_prefix: String,
+    /// Certificates (PEM) of the authorities that etcd's certificate may be signed by [default:
+    /// the system's]
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// Certificate (PEM) to show to etcd
+    #[arg(long, value_name = "FILE")]
+    pub etcd_certfile: Option<PathBuf>,
+    /// Key (PEM) of that certificate
+    #[arg(long, value_name = "FILE")]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// User of etcd
+    #[arg(long, value_name = "NAME")]
+    pub etcd_username: Option<String>,
+    /// Password of that user; better given by a file or the environment, which `ps` does not show
+    #[arg(long, value_name = "PASSWORD")]
+    pub etcd_password: Option<String>,
+}
+
+impl StoreArgs {
+    /// The store these name. Nothing is connected yet; files are read.
+    ///
+    /// # Errors
+    /// [`crate::store::Fault::Invalid`] with the option, its value and the remedy.
+    pub fn open(&self) -> Result<Arc<dyn Store>, Error> {
+        let user = match (&self.etcd_username, &self.etcd_password) {
+            (Some(name), Some(password)) if !name.is_empty() => {
+                Some((name.clone(), password.clone()))
+            }
+            (Some(name), None) if !name.is_empty() => {
+                let text = format!("--etcd-username {name:?} is given without --etcd-password");
+                return Err(Error::new("reach etcd", Fault::Invalid(text)));
+            }
+            (None, Some(password)) if !password.is_empty() => {
+                let text = "--etcd-password is given without --etcd-username".to_owned();
+                return Err(Error::new("reach etcd", Fault::Invalid(text)));
+            }
+            _ => None,
+        };
+        let given =
+            |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        let options = Options {
+            endpoints: self.etcd_endpoints.clone(),
+            tls: Tls {
+                authorities: given(&self.etcd_cafile),
+                certificate: given(&self.etcd_certfile),
+                key: given(&self.etcd_keyfile),
+            },
+            user,
+        };
+        Ok(Arc::new(Etcd::new(&options)?))
+    }
+
+    /// Where in it everything is.
+    ///
+    /// # Errors
+    /// When a prefix is empty or they overlap.
+    pub fn keyspace(&self) -> Result<Keyspace, InvalidPrefix> {
+        Keyspace::new(&self.etcd_prefix, &self.etcd_own_prefix)
+    }
+}
+
+impl fmt::Debug for StoreArgs {
+    /// Everything but the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreArgs")
+            .field("etcd_endpoints", &self.etcd_endpoints)
+            .field("etcd_prefix", &self.etcd_prefix)
+            .field("etcd_own_prefix", &self.etcd_own_prefix)
+            .field("etcd_cafile", &self.etcd_cafile)
+            .field("etcd_certfile", &self.etcd_certfile)
+            .field("etcd_keyfile", &self.etcd_keyfile)
+            .field("etcd_username", &self.etcd_username)
+            .field("etcd_password", &self.etcd_password.as_ref().map(|_| "..."))
+            .finish()
+    }
+}

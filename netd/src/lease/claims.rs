@@ -1,0 +1,106 @@
+//! What netd's hosts say of themselves, below netd's own prefix: which lease is theirs, and that
+//! they are alive.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Keyspace, SubnetKey};
+use crate::store::{Entry, Session};
+
+/// A host's own word on its lease: the proof that it is its own. It is written with the lease in
+/// one transaction and ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Record {
+    /// The last element of the lease's key.
+    pub(super) subnet: String,
+    /// The store's lease that the key is tied to, in hexadecimal digits; a reservation has none.
+    pub(super) lease: Option<String>,
+    /// The host's name, for people.
+    pub(super) host: String,
+}
+
+/// A host's sign of life, tied to a store's lease of 30 s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignOfLife {
+    /// The boot id: two hosts with one machine id differ in it.
+    pub(super) boot_id: String,
+    /// The host's name, for people.
+    pub(super) host: String,
+    /// Where it is reached.
+    #[serde(rename = "publicIP")]
+    pub(super) public_ip: Ipv4Addr,
+}
+
+/// What one host says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) record: Option<Record>,
+    pub(super) life: Option<SignOfLife>,
+}
+
+/// What all hosts say of themselves, by machine id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Claims(BTreeMap<String, Claim>);
+
+impl Claims {
+    /// Reads a listing of [`Keyspace::hosts`]. What cannot be read proves nothing.
+    pub(super) fn read(keys: &Keyspace, entries: &[Entry]) -> Self {
+        let mut claims = Self::default();
+        for entry in entries {
+            match keys.host_of(&entry.key) {
+                Some((host, "lease")) => {
+                    let record = serde_json::from_slice(&entry.value).ok();
+                    claims.0.entry(host.to_owned()).or_default().record = record;
+                }
+                Some((host, "live")) => {
+                    let life = serde_json::from_slice(&entry.value).ok();
+                    claims.0.entry(host.to_owned()).or_default().life = life;
+                }
+                Some(_) | None => {}
+            }
+        }
+        claims
+    }
+
+    pub(super) fn of(&self, machine_id: &str) -> Option<&Claim> {
+        self.0.get(machine_id)
+    }
+
+    /// The host that proves a lease to be its own.
+    pub(super) fn owner(
+        &self,
+        subnet: &SubnetKey,
+        session: Option<Session>,
+    ) -> Option<(&str, &Claim)> {
+        let found = self.0.iter().find(|(_, claim)| {
+            claim.record.as_ref().is_some_and(|record| record.proves(subnet, session))
+        });
+        found.map(|(machine_id, claim)| (machine_id.as_str(), claim))
+    }
+}
+
+impl Record {
+    pub(super) fn new(subnet: &SubnetKey, session: Option<Session>, host: &str) -> Self {
+        Self {
+            subnet: subnet.to_string(),
+            lease: session.map(|session| session.to_string()),
+            host: host.to_owned(),
+        }
+    }
+
+    /// Whether it is of this very lease, and not of one that had the subnet before.
+    pub(super) fn proves(&self, subnet: &SubnetKey, session: Option<Session>) -> bool {
+        self.subnet == subnet.to_string()
+            && self.lease == session.map(|session| session.to_string())
+    }
+}
+
+/// The bytes of a record or a sign of life.
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Writing to memory cannot fail, and these have only strings.
+    serde_json::to_vec(value).unwrap_or_default()
+}

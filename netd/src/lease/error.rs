@@ -1,0 +1,68 @@
+//! Why there is no lease.
+
+use crate::config::network::InvalidConfig;
+use crate::store;
+
+/// Why there is no network configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody wrote one.
+    #[error("there is no network configuration at {key}: write one with `netd config set`")]
+    Absent {
+        /// Where it was looked for.
+        key: String,
+    },
+    /// It cannot be used.
+    #[error("the network configuration at {key} cannot be used")]
+    Invalid {
+        /// Where it is.
+        key: String,
+        /// What is wrong.
+        #[source]
+        source: InvalidConfig,
+    },
+    /// The store does not say.
+    #[error("read the network configuration")]
+    Store(#[source] store::Error),
+}
+
+/// Why there is no lease.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// All subnets are taken.
+    #[error(
+        "all {total} subnets of {network} are leased: release one that is not needed \
+         (`netd lease list`, `netd lease release`), or make Network or SubnetLen larger"
+    )]
+    Exhausted {
+        /// The network.
+        network: String,
+        /// How many there are.
+        total: u128,
+    },
+    /// Another host was faster, again and again.
+    #[error("other hosts were faster {attempts} times at taking a subnet of {network}")]
+    Outrun {
+        /// The network.
+        network: String,
+        /// How often.
+        attempts: u32,
+    },
+    /// A running host says that it is this one.
+    #[error(
+        "the host {host} at {public_ip} has the same machine id {machine_id} and was alive in the \
+         last 30 s: if it was this host before a reboot, wait; else give each host its own \
+         (remove /etc/machine-id and run systemd-machine-id-setup)"
+    )]
+    Twin {
+        /// Of both.
+        machine_id: String,
+        /// The other's name.
+        host: String,
+        /// Where it is reached.
+        public_ip: std::net::Ipv4Addr,
+    },
+    /// The store does not do it.
+    #[error("lease a subnet")]
+    Store(#[source] store::Error),
+}

@@ -1,0 +1,274 @@
+//! Keeping a lease: one sign of life per third of its time to live, and watching that nobody
+//! takes it away.
+
+mod keeper;
+mod liveness;
+mod standing;
+
+pub use keeper::{Keeper, Status};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::acquire::{creation, earlier_overlap};
+use super::leased::Leased;
+use super::{Held, LeaseValue, Leases};
+use crate::store::{Backoff, Change, Error, Fault, Followed, Outcome, Session, Txn, follow};
+use standing::Standing;
+
+/// Timers stand still while the host sleeps, so what is due is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// The task that keeps a lease.
+pub(super) struct Keeping {
+    leases: Leases,
+    held: Held,
+    standing: Standing,
+    /// Whether news contradict what is known.
+    doubted: bool,
+    /// What the key holds, as far as is known.
+    stored: Vec<u8>,
+    publish: watch::Receiver<LeaseValue>,
+    status: watch::Sender<Status>,
+    /// When the next sign of life is due, since boot.
+    due: Duration,
+    backoff: Backoff,
+}
+
+impl Keeping {
+    pub(super) fn spawn(leases: Leases, held: Held) -> Keeper {
+        let (publish, of_agent) = watch::channel(held.value.clone());
+        let (status, of_lease) = watch::channel(Status::Held(held.clone()));
+        let (followed, of_store) = mpsc::channel(16);
+        let own = leases.keys.subnet(&held.subnet);
+        let alive = held.recorded.then(|| {
+            let (stop, stopped) = oneshot::channel();
+            let life = liveness::Liveness::new(leases.clone(), of_agent.clone());
+            (stop, tokio::spawn(life.run(stopped)))
+        });
+        let keeping = Self {
+            standing: Standing::Ours,
+            doubted: false,
+            stored: held.value.encode(),
+            publish: of_agent,
+            status,
+            due: since_boot() + held.time_to_live / 3,
+            backoff: Backoff::new(Duration::from_secs(1), LOOK_EVERY),
+            leases: leases.clone(),
+            held,
+        };
+        tokio::spawn(follow(Arc::clone(&leases.store), own, followed));
+        let keeping = tokio::spawn(keeping.run(of_store));
+        Keeper { status: of_lease, publish, keeping, alive }
+    }
+
+    async fn run(mut self, mut own: mpsc::Receiver<Followed>) {
+        let mut pause = self.until_due();
+        loop {
+            tokio::select! {
+                followed = own.recv() => match followed {
+                    Some(followed) => self.take(followed),
+                    None => return,
+                },
+                published = self.publish.changed() => if published.is_err() { return },
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = match self.settle().await {
+                Ok(()) => {
+                    self.backoff.reset();
+                    self.until_due()
+                }
+                Err(error) => {
+                    let error = cni::ErrorChain(&error).to_string();
+                    tracing::warn!(subnet = %self.held.subnet, error, "the lease is not kept yet");
+                    self.backoff.pause()
+                }
+            };
+        }
+    }
+
+    /// What is known of our key by the store's news.
+    fn take(&mut self, news: Followed) {
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        match news {
+            Followed::Listed(listing) if listing.revision >= self.held.revision => {
+                let entry = listing.entries.into_iter().find(|entry| entry.key == key);
+                self.note(
+                    entry.map_or(Change::Deleted { key, revision: listing.revision }, Change::Put),
+                );
+            }
+            Followed::Changed(changes) => {
+                let ours = |change: &Change| change.key() == key;
+                changes.into_iter().filter(ours).for_each(|change| self.note(change));
+            }
+            // Listed before our last write, or a store that was built anew: asked in `settle`.
+            Followed::Listed(_) => self.doubted = true,
+        }
+    }
+
+    fn note(&mut self, change: Change) {
+        // News of before our last write say nothing of it.
+        if change.revision() < self.held.revision {
+            return;
+        }
+        self.standing = Standing::of(&self.held, &change);
+        if let (Standing::Ours, Change::Put(entry)) = (&self.standing, change) {
+            self.held.revision = entry.mod_revision;
+            self.held.session = entry.session;
+            self.stored = entry.value;
+        }
+    }
+
+    /// Does what there is to do.
+    async fn settle(&mut self) -> Result<(), Error> {
+        if self.doubted {
+            self.look().await?;
+            self.doubted = false;
+        }
+        match self.standing.clone() {
+            Standing::Ours => {
+                self.renew().await?;
+                self.update().await?;
+            }
+            Standing::Absent => self.take_again().await?,
+            Standing::Other(_) => {}
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Reads our key, whatever was known of it.
+    async fn look(&mut self) -> Result<(), Error> {
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        let entry = self.leases.store.get(&key).await?;
+        self.held.revision = 0;
+        self.note(entry.map_or(Change::Deleted { key, revision: 0 }, Change::Put));
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<(), Error> {
+        let Some(session) = self.held.session else { return Ok(()) };
+        if since_boot() < self.due {
+            return Ok(());
+        }
+        match self.leases.store.keep_alive(session).await {
+            Ok(()) => {
+                self.due = since_boot() + self.held.time_to_live / 3;
+                tracing::debug!(subnet = %self.held.subnet, "the lease lives on");
+                Ok(())
+            }
+            Err(Error { fault: Fault::SessionGone(_), .. }) => {
+                self.standing = Standing::Absent;
+                self.take_again().await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the value that is to be published, if it is another one.
+    async fn update(&mut self) -> Result<(), Error> {
+        self.held.value = self.publish.borrow_and_update().clone();
+        let value = self.held.value.encode();
+        if self.standing != Standing::Ours || value == self.stored {
+            return Ok(());
+        }
+        let key = self.leases.keys.subnet(&self.held.subnet);
+        let mut txn = Txn::new().if_unchanged(&key, self.held.revision);
+        txn = txn.put(key, value.clone(), self.held.session);
+        if self.held.recorded {
+            txn = self.leases.put_record(txn, &self.held.subnet, self.held.session);
+        }
+        let outcome = self.leases.store.txn(txn).await?;
+        // Where it was not committed, news of our key are on their way.
+        if outcome.committed {
+            self.held.revision = outcome.revision;
+            self.stored = value;
+        }
+        Ok(())
+    }
+
+    /// Creates the key again, unless another host has taken of the subnet.
+    async fn take_again(&mut self) -> Result<(), Error> {
+        let session = self.living_session().await?;
+        self.held.session = Some(session);
+        self.held.value = self.publish.borrow_and_update().clone();
+        let Leases { keys, store, .. } = &self.leases;
+        let value = self.held.value.encode();
+        let subnet = self.held.subnet;
+        let mut txn = creation(keys, &subnet, None, value.clone(), Some(session));
+        if self.held.recorded {
+            txn = self.leases.put_record(txn, &subnet, Some(session));
+        }
+        let outcome = store.txn(txn).await?;
+        self.held.revision = outcome.revision;
+        self.standing = if !outcome.committed {
+            self.in_the_way(&outcome)
+        } else if let Some(earlier) = earlier_overlap(keys, &subnet, &outcome) {
+            self.leases.withdraw(&subnet, outcome.revision, self.held.recorded).await?;
+            Standing::Other(format!("{earlier}, which overlaps it, was leased meanwhile"))
+        } else {
+            tracing::warn!(%subnet, "the lease was gone; it is taken again");
+            self.stored = value;
+            self.due = since_boot() + self.held.time_to_live / 3;
+            Standing::Ours
+        };
+        Ok(())
+    }
+
+    async fn living_session(&self) -> Result<Session, Error> {
+        let store = &self.leases.store;
+        if let Some(session) = self.held.session {
+            match store.keep_alive(session).await {
+                Ok(()) => return Ok(session),
+                Err(Error { fault: Fault::SessionGone(_), .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        store.grant(self.held.time_to_live).await
+    }
+
+    /// Whose lease kept ours from being created; ours, if an attempt before this one did it after
+    /// all.
+    fn in_the_way(&mut self, outcome: &Outcome) -> Standing {
+        let leased = Leased::read(&self.leases.keys, outcome.listed.clone());
+        let subnet = self.held.subnet;
+        if let Some(lease) = leased.of(&subnet) {
+            let standing = Standing::of(&self.held, &Change::Put(lease.entry.clone()));
+            if standing == Standing::Ours {
+                self.stored.clone_from(&lease.entry.value);
+                self.held.revision = lease.entry.mod_revision;
+            }
+            return standing;
+        }
+        let other = leased.leases.iter().find(|lease| lease.subnet.overlaps(&subnet));
+        Standing::Other(match other {
+            Some(other) => format!("{} was leased meanwhile", other.subnet),
+            None => "its key is in use in a form that cannot be read".to_owned(),
+        })
+    }
+
+    fn tell(&self) {
+        let status = match &self.standing {
+            Standing::Ours => Status::Held(self.held.clone()),
+            Standing::Other(reason) => Status::Lost { reason: reason.clone() },
+            Standing::Absent => Status::Lost { reason: "its key was deleted".to_owned() },
+        };
+        self.status.send_if_modified(|before| {
+            let differs = *before != status;
+            *before = status;
+            differs
+        });
+    }
+
+    fn until_due(&self) -> Duration {
+        self.due.saturating_sub(since_boot()).min(LOOK_EVERY)
+    }
+}
+
+/// The time since boot, with the time that the host slept.
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}

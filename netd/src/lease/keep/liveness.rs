@@ -1,0 +1,90 @@
+//! The sign of life of a host: apart from its lease, which outlives it by far.
+
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::lease::claims::{SignOfLife, encode};
+use crate::lease::{LeaseValue, Leases};
+use crate::store::{Backoff, Error, Fault, Session, Txn};
+
+/// How long the key outlives the agent.
+const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+
+/// Writes the sign of life and keeps it.
+pub(super) struct Liveness {
+    leases: Leases,
+    published: watch::Receiver<LeaseValue>,
+    session: Option<Session>,
+}
+
+impl Liveness {
+    pub(super) fn new(leases: Leases, published: watch::Receiver<LeaseValue>) -> Self {
+        Self { leases, published, session: None }
+    }
+
+    /// Ends when it is told to, and without rights.
+    pub(super) async fn run(mut self, stop: oneshot::Receiver<()>) {
+        tokio::select! {
+            // A sender that is gone aborts this task anyway.
+            _ = stop => {}
+            () = self.live() => {}
+        }
+        if let Some(session) = self.session
+            && let Err(error) = self.leases.store.revoke(session).await
+        {
+            let error = cni::ErrorChain(&error).to_string();
+            tracing::debug!(error, "the sign of life ends by itself");
+        }
+    }
+
+    async fn live(&mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(500), TIME_TO_LIVE / 3);
+        loop {
+            match self.beat().await {
+                Ok(()) => {
+                    backoff.reset();
+                    tokio::time::sleep(TIME_TO_LIVE / 3).await;
+                }
+                Err(error) if error.is_permission_denied() => {
+                    let error = cni::ErrorChain(&error).to_string();
+                    tracing::warn!(error, "no sign of life is given");
+                    return;
+                }
+                Err(error) => {
+                    let error = cni::ErrorChain(&error).to_string();
+                    tracing::debug!(error, "no sign of life at present");
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Error> {
+        if let Some(session) = self.session {
+            match self.leases.store.keep_alive(session).await {
+                Err(Error { fault: Fault::SessionGone(_), .. }) => self.session = None,
+                other => return other,
+            }
+        }
+        let Leases { store, keys, host } = &self.leases;
+        let session = store.grant(TIME_TO_LIVE).await?;
+        let sign = SignOfLife {
+            boot_id: host.boot_id.clone(),
+            host: host.name.clone(),
+            public_ip: self.published.borrow().public_ip,
+        };
+        let key = keys.live(&host.machine_id);
+        match store.txn(Txn::new().put(key, encode(&sign), Some(session))).await {
+            Ok(_) => {
+                self.session = Some(session);
+                Ok(())
+            }
+            Err(error) => {
+                // It would end by itself, too.
+                let _ = store.revoke(session).await;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A host's access to the leases of its cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::acquire::Acquiring;
+use super::keep::Keeping;
+use super::view::View;
+use super::{
+    AcquireError, ClusterEvent, ConfigError, Held, Host, Keeper, Keyspace, LeaseValue, Leased,
+    SubnetKey,
+};
+use crate::config::network::NetworkConfig;
+use crate::store::{self, Store, follow};
+
+/// How long flannel's leases live without a sign of life.
+pub const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 3600);
+
+/// How many events may wait for the agent before the store is read no further.
+const WAITING_EVENTS: usize = 64;
+
+/// A host's access to the leases of its cluster.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keys: Keyspace,
+    pub(super) host: Host,
+}
+
+/// What a host wants a subnet for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// What it publishes with it.
+    pub value: LeaseValue,
+    /// The subnet it had before, out of subnet.env: taken again if nobody else has it.
+    pub previous: Option<SubnetKey>,
+    /// How long the subnet stays the host's when its agent is gone; flannel's is
+    /// [`TIME_TO_LIVE`].
+    pub time_to_live: Duration,
+}
+
+impl Leases {
+    /// Access of `host` to what is at `keys` in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, keys: Keyspace, host: Host) -> Self {
+        Self { store, keys, host }
+    }
+
+    /// Reads the network configuration.
+    ///
+    /// # Errors
+    /// When there is none, it is wrong, or the store does not answer.
+    pub async fn config(&self) -> Result<NetworkConfig, ConfigError> {
+        let key = self.keys.config();
+        let entry = self.store.get(&key).await.map_err(ConfigError::Store)?;
+        let Some(entry) = entry else { return Err(ConfigError::Absent { key }) };
+        NetworkConfig::parse(&entry.value).map_err(|source| ConfigError::Invalid { key, source })
+    }
+
+    /// Leases a subnet: the one this host has, else the previous one, else a free one at random.
+    ///
+    /// The one it has is that which its own record proves; without rights to netd's prefix, or
+    /// where flanneld leased it, the one with its address. Written is only what changes, and only
+    /// where nobody else wrote meanwhile.
+    ///
+    /// # Errors
+    /// When no subnet is free, others were faster too often, another host has the same machine
+    /// id, or the store does not do it. Nothing is left behind in the store then, if it can still
+    /// be reached.
+    pub async fn acquire(
+        &self,
+        config: &NetworkConfig,
+        wanted: &Wanted,
+    ) -> Result<Held, AcquireError> {
+        Acquiring::new(self, config, wanted).run().await
+    }
+
+    /// Keeps a lease until the keeper is dropped or stopped, and says how it is. Needs a tokio
+    /// runtime.
+    #[must_use]
+    pub fn keep(&self, held: Held) -> Keeper {
+        Keeping::spawn(self.clone(), held)
+    }
+
+    /// Tells what happens to all other hosts, until the receiver is dropped; first comes a
+    /// [`ClusterEvent::Reset`]. Needs a tokio runtime.
+    #[must_use]
+    pub fn watch(&self, own: SubnetKey) -> mpsc::Receiver<ClusterEvent> {
+        let (events, receiver) = mpsc::channel(WAITING_EVENTS);
+        let (followed, mut of_store) = mpsc::channel(WAITING_EVENTS);
+        let mut view = View::new(self.keys.clone(), own);
+        tokio::spawn(follow(Arc::clone(&self.store), self.keys.subnets(), followed));
+        tokio::spawn(async move {
+            loop {
+                let followed = tokio::select! {
+                    followed = of_store.recv() => followed,
+                    () = events.closed() => None,
+                };
+                let Some(followed) = followed else { return };
+                for event in view.take(followed) {
+                    if events.send(event).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Lists all leases, ours too.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(&self) -> Result<Leased, store::Error> {
+        let listing = self.store.list(&self.keys.subnets()).await?;
+        Ok(Leased::read(&self.keys, listing.entries))
+    }
+}

@@ -1,0 +1,122 @@
+//! Watches.
+
+use etcd_client::{Client, EventType, WatchOptions, WatchResponse, WatchStream};
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::{Etcd, LARGEST_ANSWER, entry, fault, history_of, revision_of};
+use crate::store::{Change, Error, Event, Fault, Position, Revision};
+
+/// Where a watch is.
+enum State {
+    Begin,
+    Running { watch: Box<WatchStream>, known: Revision },
+    Ended,
+}
+
+/// Tells of all changes after a revision to keys that begin with `prefix`.
+pub(super) fn stream(
+    etcd: Etcd,
+    prefix: String,
+    after: Position,
+) -> BoxStream<'static, Result<Event, Error>> {
+    stream::unfold((etcd, prefix, State::Begin), move |(etcd, prefix, state)| async move {
+        let next = match state {
+            State::Begin => begin(&etcd, &prefix, after).await,
+            State::Running { watch, known } => run(&etcd, &prefix, watch, known).await,
+            State::Ended => None,
+        };
+        next.map(|(item, state)| (item, (etcd, prefix, state)))
+    })
+    .boxed()
+}
+
+type Next = Option<(Result<Event, Error>, State)>;
+
+async fn begin(etcd: &Etcd, prefix: &str, from: Position) -> Next {
+    let after = from.revision;
+    let opened = etcd
+        .call(&format!("watch {prefix}"), async |client: Client| {
+            let options = WatchOptions::new()
+                .with_prefix()
+                .with_start_revision(after + 1)
+                .with_progress_notify();
+            let mut client = client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
+            let mut watch = client.watch(prefix, Some(options)).await?;
+            let first = watch.message().await?;
+            Ok((watch, first))
+        })
+        .await;
+    let (watch, first) = match opened {
+        Ok((watch, Some(first))) => (Box::new(watch), first),
+        Ok((_, None)) => return failed(prefix, closed()),
+        Err(error) => return Some((Err(error), State::Ended)),
+    };
+    if let Some(end) = end_of(prefix, &first) {
+        return end;
+    }
+    // From a revision in the future etcd would wait for ever, and a store that was rebuilt may
+    // have got there again with another history.
+    let revision = revision_of(first.header());
+    let (before, history) = (from.history, history_of(first.header()));
+    if revision < after {
+        return resync(format!("the revision of etcd went back from {after} to {revision}"));
+    }
+    if before != 0 && history != before {
+        return resync(format!("etcd is another cluster: {history:x} in place of {before:x}"));
+    }
+    let item = Event::Changes { revision: after, changes: Vec::new() };
+    Some((Ok(item), State::Running { watch, known: after }))
+}
+
+async fn run(etcd: &Etcd, prefix: &str, mut watch: Box<WatchStream>, known: Revision) -> Next {
+    let response = match watch.message().await {
+        Ok(Some(response)) => response,
+        Ok(None) => {
+            etcd.pass_over();
+            return failed(prefix, closed());
+        }
+        Err(error) => {
+            etcd.pass_over();
+            return failed(prefix, fault::of(&error));
+        }
+    };
+    if let Some(end) = end_of(prefix, &response) {
+        // A member that has lost its leader ends watches, and would begin the next one.
+        etcd.pass_over();
+        return end;
+    }
+    let changes: Vec<Change> = response.events().iter().filter_map(change).collect();
+    let last = changes.iter().map(Change::revision).max();
+    // Without changes it is a notification of progress: everything up to here was told.
+    let revision = last.unwrap_or_else(|| revision_of(response.header())).max(known);
+    Some((Ok(Event::Changes { revision, changes }), State::Running { watch, known: revision }))
+}
+
+/// Whether, and how, a response ends the watch.
+fn end_of(prefix: &str, response: &WatchResponse) -> Option<Next> {
+    if response.compact_revision() != 0 {
+        let until = response.compact_revision();
+        return Some(resync(format!("etcd has no changes from before revision {until} any more")));
+    }
+    response.canceled().then(|| failed(prefix, fault::of_watch(response.cancel_reason())))
+}
+
+fn resync(reason: String) -> Next {
+    Some((Ok(Event::Resync(reason)), State::Ended))
+}
+
+fn failed(prefix: &str, fault: Fault) -> Next {
+    Some((Err(Error::new(format_args!("watch {prefix}"), fault)), State::Ended))
+}
+
+fn closed() -> Fault {
+    Fault::Unreachable("etcd closed the watch".to_owned())
+}
+
+fn change(event: &etcd_client::Event) -> Option<Change> {
+    let entry = entry(event.kv()?);
+    Some(match event.event_type() {
+        EventType::Put => Change::Put(entry),
+        EventType::Delete => Change::Deleted { key: entry.key, revision: entry.mod_revision },
+    })
+}
