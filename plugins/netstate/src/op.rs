@@ -113,6 +113,9 @@ pub enum Mode {
     Fresh,
     /// It is shared: there already is fine if it is what was asked for.
     Ensure,
+    /// What is at its place is ours: a neighbour, a forwarding entry or a route is put there in one
+    /// message whatever was there before. For anything else the same as [`Mode::Ensure`].
+    Replace,
 }
 
 /// A change in a namespace.

@@ -114,6 +114,7 @@ fn kind_word(kind: &LinkKind) -> &str {
         LinkKind::Bridge { .. } => "bridge",
         LinkKind::Veth { .. } => "veth",
         LinkKind::MacVlan { .. } => "macvlan",
+        LinkKind::Vxlan(_) => "vxlan",
         LinkKind::Other(word) if word.is_empty() => "physical",
         LinkKind::Other(word) => word,
     }

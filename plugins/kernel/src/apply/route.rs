@@ -121,12 +121,20 @@ impl<'s> Run<'_, '_, 's> {
         name: &LinkName,
         changes: &[LinkChange],
     ) -> Result<(), Error> {
-        let mut master = None;
+        let (mut master, mut parent) = (None, None);
         for change in changes {
             if let LinkChange::Master(Some(bridge)) = change {
                 master = self.index(bridge)?;
                 if master.is_none() {
                     self.work.no_link(step, bridge);
+                    return Ok(());
+                }
+            }
+            if let LinkChange::Parent(at) = change {
+                self.flush();
+                parent = self.work.kernel.index(&at.ns, &at.name)?;
+                if parent.is_none() {
+                    self.work.no_link(step, &at.name);
                     return Ok(());
                 }
             }
@@ -139,7 +147,7 @@ impl<'s> Run<'_, '_, 's> {
             self.work.kernel.known_index(self.ns, name)?
         };
         let target = index.map_or_else(|| route::by_name(name.as_str()), route::by_index);
-        let changes = Changes::new(&target, changes, master);
+        let changes = Changes::new(&target, changes, (master, parent));
         for message in &changes.links {
             self.push(step, rtm::NEWLINK, 0, message);
         }

@@ -9,7 +9,7 @@ use super::compare::{
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
 use crate::cascade::same_addr;
-use crate::link::{Link, LinkKind, LinkRef};
+use crate::link::{Link, LinkRef};
 use crate::name::{LinkName, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
@@ -275,13 +275,7 @@ fn mentioned_links(state: &State) -> BTreeSet<LinkRef> {
             .chain(state.fdb.iter().map(|e| &e.link))
             .chain(state.links.values().filter_map(|l| l.master.as_ref()));
         found.extend(names.map(|name| LinkRef { ns: ns.clone(), name: name.clone() }));
-        found.extend(state.links.values().filter_map(|link| match &link.kind {
-            LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
-            LinkKind::Veth { .. }
-            | LinkKind::Loopback
-            | LinkKind::Bridge { .. }
-            | LinkKind::Other(_) => None,
-        }));
+        found.extend(state.links.values().filter_map(|link| link.kind.parent().cloned()));
     }
     found
 }

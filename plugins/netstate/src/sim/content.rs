@@ -10,7 +10,7 @@ use crate::link::{Link, LinkKind, LinkRef};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::op::{Mode, Op};
 use crate::plan::compare::{Rigour, same_addr_key, same_route, same_route_key};
-use crate::route::{Route, RouteScope, Rule};
+use crate::route::{Route, RouteKind, RouteScope, Rule};
 use crate::state::NetState;
 
 const NO_IPV6: &str = "the MTU is too small for IPv6";
@@ -54,7 +54,13 @@ impl Sim {
         route: &Route,
         mode: Mode,
     ) -> Result<Outcome, Fault> {
-        let dev = self.device_of(ns, route)?;
+        let dev = match route.kind {
+            RouteKind::Unicast => Some(self.device_of(ns, route)?),
+            RouteKind::Blackhole if route.via.is_some() || route.dev.is_some() => {
+                return Err(Fault::Invalid("a route that drops leads nowhere"));
+            }
+            RouteKind::Blackhole => None,
+        };
         let space = self.space(ns);
         if route.src.is_some_and(|src| !space.has_ip(src)) {
             return Err(Fault::Invalid("the source is no address of this namespace"));
@@ -62,7 +68,7 @@ impl Sim {
         if let Some(have) = space.routes.iter().find(|have| same_route_key(have, route)) {
             return exists(mode, same_route(have, route, Rigour::Exact));
         }
-        space.routes.insert(Route { dev: Some(dev), ..route.clone() });
+        space.routes.insert(Route { dev, ..route.clone() });
         Ok(Outcome::NEW)
     }
 

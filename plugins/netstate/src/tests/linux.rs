@@ -79,7 +79,7 @@ fn script(create: &Plan, between: &Plan) -> String {
     for step in create.steps.iter().chain(&between.steps) {
         let command = step.command(&names);
         let pardon = match step.mode {
-            Mode::Ensure => "grep -q 'exists\\|already assigned' /run/err",
+            Mode::Ensure | Mode::Replace => "grep -q 'exists\\|already assigned' /run/err",
             Mode::Fresh if step.op.is_removal() => "grep -q 'Address not found' /run/err",
             Mode::Fresh => "false",
         };

@@ -135,9 +135,8 @@ proptest! {
         runs.dedup();
         // Each stage may visit both; only links that need links of the other go back and forth.
         let far = b.links().filter(|(at, link)| match &link.kind {
-            LinkKind::MacVlan { parent, .. } => parent.ns != at.ns,
             LinkKind::Veth { peer } => peer.ns != at.ns,
-            LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Other(_) => false,
+            kind => kind.parent().is_some_and(|parent| parent.ns != at.ns),
         });
         prop_assert!(runs.len() <= 4 + 2 * far.count(), "{plan}");
     }

@@ -49,12 +49,7 @@ fn at(index: usize) -> LinkRef {
 
 /// Links that have macvlans on them: they cannot be ports.
 pub(super) fn parents(state: &State) -> BTreeSet<LinkRef> {
-    let parent = |link: &Link| match &link.kind {
-        LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
-        LinkKind::Loopback
-        | LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Other(_) => None,
-    };
-    state.links().filter_map(|(_, link)| parent(link)).collect()
+    let macvlan = |link: &&Link| matches!(link.kind, LinkKind::MacVlan { .. });
+    let macvlans = state.links().map(|(_, link)| link).filter(macvlan);
+    macvlans.filter_map(|link| link.kind.parent().cloned()).collect()
 }
