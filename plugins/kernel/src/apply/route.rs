@@ -163,6 +163,8 @@ impl<'s> Run<'_, '_, 's> {
 
     fn step(&mut self, step: &'s Step) -> Result<(), Error> {
         const NEW: u16 = flag::CREATE | flag::EXCL;
+        let replace = step.mode == Mode::Replace;
+        let put = if replace { flag::CREATE | flag::REPLACE } else { NEW };
         match &step.op {
             Op::AddLink { link, peer } => return link::add(self, step, link, peer.as_ref()),
             Op::SetLink { name, changes } => return self.changes(step, name, changes),
@@ -181,15 +183,13 @@ impl<'s> Run<'_, '_, 's> {
             }
             Op::DelRoute(r) => self.route(step, rtm::DELROUTE, 0, r)?,
             Op::AddNeigh(n) => {
-                self.on_link(step, rtm::NEWNEIGH, NEW, &n.link, |i| route::neigh(i, n))?;
+                self.on_link(step, rtm::NEWNEIGH, put, &n.link, |i| route::neigh(i, n))?;
             }
             Op::DelNeigh(n) => {
                 self.on_link(step, rtm::DELNEIGH, 0, &n.link, |i| route::neigh(i, n))?;
             }
             Op::AddFdb(f) => {
-                // The all-zero entry is a list: frames go to each of its destinations.
-                let list = f.mac.0 == [0; 6];
-                let flags = if list { flag::CREATE | flag::APPEND } else { NEW };
+                let flags = if f.is_list() { flag::CREATE | flag::APPEND } else { put };
                 self.on_link(step, rtm::NEWNEIGH, flags, &f.link, |i| route::fdb(i, f))?;
             }
             Op::DelFdb(f) => self.on_link(step, rtm::DELNEIGH, 0, &f.link, |i| route::fdb(i, f))?,

@@ -77,6 +77,13 @@ pub(crate) fn local_query(to: IpAddr) -> RouteMessage {
     message
 }
 
+/// Asks for the entry of the routing table that decides about an address, not for the way itself.
+pub(crate) fn match_query(to: IpAddr) -> RouteMessage {
+    let mut message = local_query(to);
+    message.header.flags = RouteFlags::FibMatch;
+    message
+}
+
 /// A rule, for `RTM_NEWRULE` and `RTM_DELRULE`.
 pub(crate) fn rule(rule: &Rule) -> RuleMessage {
     let is_v6 = rule.from.or(rule.to).is_some_and(|net| net.is_ipv6());

@@ -8,11 +8,13 @@ use super::compare::{
 };
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
+use crate::addr::Fdb;
 use crate::cascade::same_addr;
-use crate::link::{Link, LinkRef};
+use crate::link::{Link, LinkKind, LinkRef};
 use crate::name::{LinkName, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
+use crate::route::Route;
 use crate::state::{NetState, State};
 
 impl Planner<'_> {
@@ -43,7 +45,7 @@ impl Planner<'_> {
                 return false;
             };
             match self.want.link(at) {
-                Some(want) => want.kind.is_made() && self.must_be_made_anew(have, want),
+                Some(want) => want.kind.is_made() && self.must_be_made_anew(at, have, want),
                 None => {
                     self.rigour == Rigour::Exact && self.owns_link(at) && !mentioned.contains(at)
                 }
@@ -53,12 +55,17 @@ impl Planner<'_> {
     }
 
     /// Also a veth whose far end is not where it must be: it may have been renamed or moved.
-    fn must_be_made_anew(&self, have: &Link, want: &Link) -> bool {
+    fn must_be_made_anew(&self, at: &LinkRef, have: &Link, want: &Link) -> bool {
         let peer_is_lost = want
             .kind
             .peer()
             .is_some_and(|peer| self.want.link(peer).is_some() && self.work.link(peer).is_none());
-        peer_is_lost || !same_kind(&have.kind, &want.kind)
+        // No command names a new parent in another namespace than the link's own.
+        let moves_afar = matches!(want.kind, LinkKind::Vxlan(_))
+            && want.kind.parent().is_some_and(|parent| {
+                parent.ns != at.ns && have.kind.parent().is_some_and(|have| have != parent)
+            });
+        peer_is_lost || moves_afar || !same_kind(&have.kind, &want.kind)
     }
 
     fn dying_with(&self, doomed: &[LinkRef]) -> BTreeSet<LinkRef> {
@@ -131,8 +138,11 @@ impl Planner<'_> {
             }
         }
         for route in gone {
+            let replaced = self.is_replaced_route(ns, &route);
             self.work.ns_mut(ns.clone()).routes.remove(&route);
-            self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
+            if !replaced {
+                self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
+            }
         }
     }
 
@@ -144,15 +154,31 @@ impl Planner<'_> {
             let in_the_way = want.neighs.iter().any(|w| w.link == neigh.link && w.ip == neigh.ip);
             if self.content_goes(ns, &neigh.link, dying, in_the_way) {
                 self.work.ns_mut(ns.clone()).neighs.remove(neigh);
-                self.push(Phase::DelNeighs, ns, Op::DelNeigh(neigh.clone()));
+                if !(in_the_way && self.rigour == Rigour::Exact) {
+                    self.push(Phase::DelNeighs, ns, Op::DelNeigh(neigh.clone()));
+                }
             }
         }
         for entry in have.fdb.difference(&want.fdb) {
             if self.content_goes(ns, &entry.link, dying, false) {
                 self.work.ns_mut(ns.clone()).fdb.remove(entry);
-                self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
+                if !is_replaced_entry(&have, want, entry) {
+                    self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
+                }
             }
         }
+    }
+
+    /// Whether the only route of its key makes room for the only one wanted by being replaced: one of
+    /// several of a key could not be told from the others.
+    fn is_replaced_route(&self, ns: &Ns, route: &Route) -> bool {
+        let of_key = |state: &State| {
+            let all = state.ns(ns).map(|state| &state.routes).into_iter().flatten();
+            all.filter(|other| same_route_key(other, route)).cloned().collect::<Vec<_>>()
+        };
+        self.rigour == Rigour::Exact
+            && of_key(&self.work).len() == 1
+            && matches!(of_key(self.want).as_slice(), [want] if self.owns_route(ns, want))
     }
 
     /// Removing an IPv4 address may take others of its subnet along: it is taken for granted here,
@@ -251,6 +277,15 @@ pub(super) fn at_key<'s>(
 ) -> Option<&'s Element> {
     let first = Element { data: Vec::new(), comment: String::new(), ..element.clone() };
     state.elements.get(set)?.range(first..).next().filter(|found| found.key == element.key)
+}
+
+/// Whether the only destination of a link-layer address makes room for the only one wanted. The
+/// all-zero address is a list, which grows by one that is added.
+fn is_replaced_entry(have: &NetState, want: &NetState, entry: &Fdb) -> bool {
+    let destinations = |state: &NetState| {
+        state.fdb.iter().filter(|e| e.link == entry.link && e.mac == entry.mac).count()
+    };
+    !entry.is_list() && destinations(have) == 1 && destinations(want) == 1
 }
 
 fn all_elements(state: Option<&NetState>) -> Vec<(SetId, Element)> {

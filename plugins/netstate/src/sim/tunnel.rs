@@ -71,6 +71,7 @@ impl Sim {
     }
 }
 
-fn is_v6(vxlan: &Vxlan) -> bool {
+/// The family of outer packets, which is that of the link's own address.
+pub(super) fn is_v6(vxlan: &Vxlan) -> bool {
     vxlan.local.is_some_and(|ip| ip.is_ipv6())
 }

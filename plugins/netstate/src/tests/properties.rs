@@ -208,8 +208,8 @@ fn vague(mut state: State) -> State {
             || space.routes.iter().any(|r| r.dev.as_ref() == Some(&at.name) && r.dst.is_ipv6());
         let Some(link) = space.links.get_mut(&at.name) else { continue };
         // Where the MTU decides what is possible it must be asked for.
-        let is_macvlan = matches!(link.kind, LinkKind::MacVlan { .. });
-        if !has_ipv6 && !is_macvlan && !parents.contains(at) {
+        let has_parent = link.kind.parent().is_some();
+        if !has_ipv6 && !has_parent && !parents.contains(at) {
             link.mtu = None;
         }
         if n % 3 != 0 {

@@ -66,8 +66,8 @@ pub(super) fn route(verb: &str, route: &Route) -> Vec<Line> {
     vec![words.into_line(family(route.dst))]
 }
 
-pub(super) fn add_neigh(neigh: &Neigh) -> Vec<Line> {
-    let mut words = Words::new("neigh add");
+pub(super) fn add_neigh(verb: &str, neigh: &Neigh) -> Vec<Line> {
+    let mut words = Words::new(&format!("neigh {verb}"));
     words.word(&neigh.ip.to_string());
     words.pair("lladdr", neigh.mac);
     words.pair("dev", &neigh.link);
@@ -83,8 +83,9 @@ pub(super) fn del_neigh(neigh: &Neigh) -> Vec<Line> {
 }
 
 /// `append`: one inner destination may have several outer ones.
-pub(super) fn add_fdb(fdb: &Fdb) -> Vec<Line> {
-    let mut words = Words::new("fdb append");
+pub(super) fn add_fdb(replace: bool, fdb: &Fdb) -> Vec<Line> {
+    let replace = replace && !fdb.is_list();
+    let mut words = Words::new(if replace { "fdb replace" } else { "fdb append" });
     words.word(&fdb.mac.to_string());
     words.pair("dev", &fdb.link);
     words.pair("dst", fdb.dst);

@@ -47,8 +47,13 @@ fn at(index: usize) -> LinkRef {
     LinkRef { ns, name: LinkName::new(name).unwrap() }
 }
 
-/// Links that have macvlans on them: they cannot be ports.
+/// Links that have others on them.
 pub(super) fn parents(state: &State) -> BTreeSet<LinkRef> {
+    state.links().filter_map(|(_, link)| link.kind.parent().cloned()).collect()
+}
+
+/// Links that have macvlans on them: they cannot be ports.
+fn macvlan_parents(state: &State) -> BTreeSet<LinkRef> {
     let macvlan = |link: &&Link| matches!(link.kind, LinkKind::MacVlan { .. });
     let macvlans = state.links().map(|(_, link)| link).filter(macvlan);
     macvlans.filter_map(|link| link.kind.parent().cloned()).collect()
