@@ -100,7 +100,12 @@ fn put_stmt(list: &mut Writer<'_>, known: &mut Dependencies, stmt: &Stmt) {
             let address = if *addresses == Family::Ip6 { 16 } else { 4 };
             expr::dnat(list, family(*addresses), register(address));
         }
-        Stmt::Masquerade => expr::masquerade(list),
+        Stmt::Mark { mask, value } => {
+            expr::meta(list, meta::MARK, FIRST);
+            expr::mask(list, &mask.to_ne_bytes());
+            expr::cmp(list, Cmp::Equal, &value.to_ne_bytes());
+        }
+        Stmt::Masquerade { fully_random } => expr::masquerade(list, *fully_random),
         Stmt::Counter => expr::counter(list),
         Stmt::Accept => expr::verdict(list, Verdict::Accept),
         Stmt::Drop => expr::verdict(list, Verdict::Drop),

@@ -77,6 +77,8 @@ pub struct Table {
     pub comment: String,
     /// Sets and maps, without elements.
     pub sets: Vec<Set>,
+    /// Sets of networks, which are filled when the table is made.
+    pub networks: Vec<NetworkSet>,
     /// Chains, each after the chains it jumps to.
     pub chains: Vec<Chain>,
 }
@@ -91,6 +93,28 @@ pub struct Set {
     pub key: Vec<DataType>,
     /// Type of the data, concatenated; empty for a set.
     pub data: Vec<DataType>,
+}
+
+/// A set of networks of one family, as constant as rules are: an address is in it if it is in one
+/// of them. Changing it costs by the number of networks (an interval set), so it is for few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSet {
+    /// Name.
+    pub name: String,
+    /// The networks, at least one, of one family, host bits zero; none is part of another.
+    pub networks: Vec<ipnetwork::IpNetwork>,
+}
+
+impl NetworkSet {
+    /// The type of what is looked up.
+    #[must_use]
+    pub fn key(&self) -> DataType {
+        if self.networks.iter().all(ipnetwork::IpNetwork::is_ipv6) {
+            DataType::Ipv6Addr
+        } else {
+            DataType::Ipv4Addr
+        }
+    }
 }
 
 /// An element: at most one per key in a set.
@@ -237,8 +261,18 @@ pub enum Stmt {
         /// Map in the same table, to address and port.
         map: String,
     },
-    /// `masquerade`.
-    Masquerade,
+    /// `meta mark & <mask> == <value>`.
+    Mark {
+        /// Which bits are looked at.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+    },
+    /// `masquerade [fully-random]`.
+    Masquerade {
+        /// The source port is a random one, not the next that is free.
+        fully_random: bool,
+    },
     /// `counter`.
     Counter,
     /// `accept`: no more chains of this hook and priority.

@@ -125,7 +125,13 @@ pub(super) fn routed_bridge(up: bool) -> Desired {
 fn table() -> Table {
     let set = Set { name: "masq4".to_owned(), key: vec![DataType::Ipv4Addr], data: Vec::new() };
     let id = TableId::new(Family::Inet, "netd");
-    Table { id, comment: "schema 1".to_owned(), sets: vec![set], chains: Vec::new() }
+    Table {
+        id,
+        comment: "schema 1".to_owned(),
+        sets: vec![set],
+        networks: vec![],
+        chains: Vec::new(),
+    }
 }
 
 fn via(dst: &str, gateway: &str, dev: &str) -> Route {

@@ -39,7 +39,7 @@ pub(super) fn table(version: u8) -> Table {
             data: vec![DataType::Ipv4Addr, DataType::InetService],
         },
     ];
-    Table { id, comment: format!("schema {version}"), sets, chains: Vec::new() }
+    Table { id, comment: format!("schema {version}"), sets, networks: vec![], chains: Vec::new() }
 }
 
 fn at(index: usize) -> LinkRef {
