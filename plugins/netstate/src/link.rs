@@ -124,7 +124,8 @@ pub struct Vxlan {
     pub id: u32,
     /// UDP port, both of this end and of the others; the kernel's default is 8472.
     pub port: Option<u16>,
-    /// The link that outer packets leave by, which may be in another namespace.
+    /// The link that outer packets leave by, which may be in another namespace; or whichever the
+    /// routes say.
     pub parent: Option<LinkRef>,
     /// Source address of outer packets.
     pub local: Option<IpAddr>,

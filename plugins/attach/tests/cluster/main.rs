@@ -4,5 +4,6 @@
 
 mod device;
 mod hosts;
+mod page;
 mod reach;
 mod rules;

@@ -79,7 +79,7 @@ fn where_iptables_forward_drops_the_network_is_let_through_in_a_way_iptables_can
     });
 }
 
-fn rules() -> Traffic {
+pub(crate) fn rules() -> Traffic {
     Traffic {
         networks: vec!["10.5.0.0/16".parse().unwrap(), "fd05::/48".parse().unwrap()],
         subnets: vec!["10.5.1.0/24".parse().unwrap(), "fd05:0:0:1::/64".parse().unwrap()],

@@ -4,11 +4,13 @@
 //! text `nft` reads and prints (module [`text`], which is also the text of an [`Op`](crate::Op)),
 //! and the JSON of libnftables (crate `e2e`, which compares all three in namespaces).
 
+mod networks;
 mod text;
 mod value;
 
 use std::fmt;
 
+pub use networks::NetworkSet;
 pub use text::{nft_chain, nft_element, nft_rule, nft_set_type, nft_table, quoted};
 pub use value::{DataType, Value};
 
@@ -93,28 +95,6 @@ pub struct Set {
     pub key: Vec<DataType>,
     /// Type of the data, concatenated; empty for a set.
     pub data: Vec<DataType>,
-}
-
-/// A set of networks of one family, as constant as rules are: an address is in it if it is in one
-/// of them. Changing it costs by the number of networks (an interval set), so it is for few.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkSet {
-    /// Name.
-    pub name: String,
-    /// The networks, at least one, of one family, host bits zero; none is part of another.
-    pub networks: Vec<ipnetwork::IpNetwork>,
-}
-
-impl NetworkSet {
-    /// The type of what is looked up.
-    #[must_use]
-    pub fn key(&self) -> DataType {
-        if self.networks.iter().all(ipnetwork::IpNetwork::is_ipv6) {
-            DataType::Ipv6Addr
-        } else {
-            DataType::Ipv4Addr
-        }
-    }
 }
 
 /// An element: at most one per key in a set.

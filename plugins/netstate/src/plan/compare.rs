@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::addr::Addr;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, Vxlan};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, Vxlan};
 use crate::name::LinkName;
 use crate::nft::Element;
 use crate::route::{IPV6_METRIC, Route, RouteScope};
@@ -36,15 +36,19 @@ pub(crate) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
 }
 
 /// Whether what cannot be changed is the same: of the source address its family, of the parent its
-/// namespace.
+/// namespace, and that there is one.
 fn same_tunnel(have: &Vxlan, want: &Vxlan) -> bool {
     let same_family = |ip: IpAddr| have.local.is_some_and(|h| h.is_ipv4() == ip.is_ipv4());
-    let same_space = |at: &LinkRef| have.parent.as_ref().is_none_or(|h| h.ns == at.ns);
+    let can_move = match (&have.parent, &want.parent) {
+        (Some(have), Some(want)) => have.ns == want.ns,
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
     have.id == want.id
         && have.gbp == want.gbp
         && (want.port.is_none() || have.port == want.port)
         && want.local.is_none_or(same_family)
-        && want.parent.as_ref().is_none_or(same_space)
+        && can_move
 }
 
 /// The changes that make `have` into `want`; none if it is that already.

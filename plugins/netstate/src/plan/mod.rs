@@ -8,6 +8,7 @@ pub(crate) mod compare;
 mod order;
 mod planner;
 mod remove;
+mod room;
 #[cfg(test)]
 mod tests;
 

@@ -8,13 +8,13 @@ use super::compare::{
 };
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
-use crate::addr::Fdb;
+use super::room::{entry_makes_room, makes_room};
+use crate::addr::Neigh;
 use crate::cascade::same_addr;
 use crate::link::{Link, LinkKind, LinkRef};
-use crate::name::{LinkName, Ns};
+use crate::name::{LinkName, Mac, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
-use crate::route::Route;
 use crate::state::{NetState, State};
 
 impl Planner<'_> {
@@ -120,6 +120,7 @@ impl Planner<'_> {
         let Some(have) = self.work.ns(ns) else { return };
         let none = NetState::default();
         let wanted = self.want.ns(ns).unwrap_or(&none).routes_by_dst();
+        let there = have.routes_by_dst();
         let mut gone = Vec::new();
         for route in &have.routes {
             let rivals = wanted.get(&route.dst).map(Vec::as_slice).unwrap_or_default();
@@ -134,13 +135,14 @@ impl Planner<'_> {
                 Rigour::Contained => in_the_way,
             };
             if goes {
-                gone.push(route.clone());
+                let there = there.get(&route.dst).map(Vec::as_slice).unwrap_or_default();
+                let makes_room = self.rigour == Rigour::Exact && makes_room(route, there, rivals);
+                gone.push((route.clone(), makes_room));
             }
         }
-        for route in gone {
-            let replaced = self.is_replaced_route(ns, &route);
+        for (route, makes_room) in gone {
             self.work.ns_mut(ns.clone()).routes.remove(&route);
-            if !replaced {
+            if !makes_room {
                 self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
             }
         }
@@ -151,7 +153,12 @@ impl Planner<'_> {
         let none = NetState::default();
         let want = self.want.ns(ns).unwrap_or(&none);
         for neigh in have.neighs.difference(&want.neighs) {
-            let in_the_way = want.neighs.iter().any(|w| w.link == neigh.link && w.ip == neigh.ip);
+            let lowest = Neigh { mac: Mac([0; 6]), ..neigh.clone() };
+            let in_the_way = want
+                .neighs
+                .range(lowest..)
+                .next()
+                .is_some_and(|w| w.link == neigh.link && w.ip == neigh.ip);
             if self.content_goes(ns, &neigh.link, dying, in_the_way) {
                 self.work.ns_mut(ns.clone()).neighs.remove(neigh);
                 if !(in_the_way && self.rigour == Rigour::Exact) {
@@ -162,23 +169,11 @@ impl Planner<'_> {
         for entry in have.fdb.difference(&want.fdb) {
             if self.content_goes(ns, &entry.link, dying, false) {
                 self.work.ns_mut(ns.clone()).fdb.remove(entry);
-                if !is_replaced_entry(&have, want, entry) {
+                if !entry_makes_room(&have, want, entry) {
                     self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
                 }
             }
         }
-    }
-
-    /// Whether the only route of its key makes room for the only one wanted by being replaced: one of
-    /// several of a key could not be told from the others.
-    fn is_replaced_route(&self, ns: &Ns, route: &Route) -> bool {
-        let of_key = |state: &State| {
-            let all = state.ns(ns).map(|state| &state.routes).into_iter().flatten();
-            all.filter(|other| same_route_key(other, route)).cloned().collect::<Vec<_>>()
-        };
-        self.rigour == Rigour::Exact
-            && of_key(&self.work).len() == 1
-            && matches!(of_key(self.want).as_slice(), [want] if self.owns_route(ns, want))
     }
 
     /// Removing an IPv4 address may take others of its subnet along: it is taken for granted here,
@@ -277,15 +272,6 @@ pub(super) fn at_key<'s>(
 ) -> Option<&'s Element> {
     let first = Element { data: Vec::new(), comment: String::new(), ..element.clone() };
     state.elements.get(set)?.range(first..).next().filter(|found| found.key == element.key)
-}
-
-/// Whether the only destination of a link-layer address makes room for the only one wanted. The
-/// all-zero address is a list, which grows by one that is added.
-fn is_replaced_entry(have: &NetState, want: &NetState, entry: &Fdb) -> bool {
-    let destinations = |state: &NetState| {
-        state.fdb.iter().filter(|e| e.link == entry.link && e.mac == entry.mac).count()
-    };
-    !entry.is_list() && destinations(have) == 1 && destinations(want) == 1
 }
 
 fn all_elements(state: Option<&NetState>) -> Vec<(SetId, Element)> {
