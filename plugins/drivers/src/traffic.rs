@@ -163,3 +163,6 @@ fn digest(text: &str) -> String {
         hex
     })
 }
+
+#[cfg(test)]
+mod tests;

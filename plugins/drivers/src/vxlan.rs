@@ -175,3 +175,6 @@ pub(crate) fn network(net: IpNetwork) -> IpNetwork {
 fn host(net: IpNetwork) -> IpNetwork {
     net.network().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! `a` is the namespace of the test itself. IPv6 is the same with fd05:0:0:1::/64, fd05:0:0:2::/64
 //! and 2001:db8::/64.
 
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -113,20 +113,22 @@ pub(crate) fn difference(kernel: &mut Kernel, desired: &Desired, scope: &Scope) 
 }
 
 pub(crate) fn applied(report: &Report<kernel::Error>) {
-    if let Some((step, error)) = &report.failed {
-        panic!("{step}: {error} ({:?})", error.errno());
-    }
+    let failed = report.failed.as_ref().map(|(step, error)| format!("{step}: {error}"));
+    assert_eq!(failed, None);
 }
 
 /// The address that a listener in one namespace sees for who connects to it from another.
 pub(crate) fn source(from: &str, at: &str, to: &str) -> Result<String, std::io::Error> {
-    let to: IpAddr = to.parse().unwrap();
-    let listener = inside(at, || TcpListener::bind((to, 0)).unwrap());
-    let address = listener.local_addr().unwrap();
+    let listener = inside(at, || TcpListener::bind(to_socket(to)))?;
+    let address = listener.local_addr()?;
     let near = inside(from, || TcpStream::connect_timeout(&address, PATIENCE))?;
     let (_, seen) = listener.accept()?;
     drop(near);
     Ok(seen.ip().to_string())
+}
+
+fn to_socket(ip: &str) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), 0)
 }
 
 /// Does it in a namespace by name.

@@ -128,15 +128,12 @@ fn render_link(ns: &Ns, link: &Link) -> String {
     let Link { name, mtu, master, up, promisc, alias, mac, .. } = link;
     let master = master.as_ref().map(|m| m.as_str()).unwrap_or_default();
     let (mac, alias) = (mac.unwrap(), alias.as_deref().unwrap_or_default());
-    let tunnel = match &link.kind {
-        LinkKind::Vxlan(vxlan) => {
-            let Vxlan { id, local, parent, learning, gbp, .. } = vxlan;
-            // Of a parent elsewhere `ip` shows the number it has there.
-            let dev = parent.as_ref().filter(|at| at.ns == *ns).map(|at| at.name.as_str());
-            format!("{id} {} {dev:?} {learning} {gbp}", local.unwrap())
-        }
-        _ => String::new(),
-    };
+    let mut tunnel = String::new();
+    if let LinkKind::Vxlan(Vxlan { id, local, parent, learning, gbp, .. }) = &link.kind {
+        // Of a parent elsewhere `ip` shows the number it has there.
+        let dev = parent.as_ref().filter(|at| at.ns == *ns).map(|at| at.name.as_str());
+        tunnel = format!("{id} {} {dev:?} {learning} {gbp}", local.unwrap());
+    }
     format!("link {name} {} {mac} [{master}] {up} {promisc} {alias:?} {tunnel}", mtu.unwrap())
 }
 

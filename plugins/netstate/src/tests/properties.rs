@@ -134,9 +134,8 @@ proptest! {
         let mut runs: Vec<&Ns> = plan.steps.iter().map(|step| &step.ns).collect();
         runs.dedup();
         // Each stage may visit both; only links that need links of the other go back and forth.
-        let far = b.links().filter(|(at, link)| match &link.kind {
-            LinkKind::Veth { peer } => peer.ns != at.ns,
-            kind => kind.parent().is_some_and(|parent| parent.ns != at.ns),
+        let far = b.links().filter(|(at, link)| {
+            link.kind.peer().or(link.kind.parent()).is_some_and(|other| other.ns != at.ns)
         });
         prop_assert!(runs.len() <= 4 + 2 * far.count(), "{plan}");
     }

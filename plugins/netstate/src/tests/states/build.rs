@@ -172,13 +172,15 @@ impl Recipe {
 
 /// A tunnel end; no two links of a state, or of two states, have one network identifier.
 fn tunnel(index: usize, parent: Option<LinkRef>, local: u8, flags: u8) -> Vxlan {
+    let gbp = flags == 4;
     Vxlan {
         id: 2 * u32::try_from(index).unwrap() + u32::from(flags & 1),
-        port: Some(8472),
+        // On one port all must be of one kind (`vxlan_find_sock()`).
+        port: Some(if gbp { 8473 } else { 8472 }),
         parent,
         local: Some(ip(local & 2 != 0, 20, 1 + (local & 1))),
         learning: flags & 2 != 0,
-        gbp: flags == 4,
+        gbp,
     }
 }
 
