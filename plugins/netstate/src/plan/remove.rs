@@ -8,10 +8,10 @@ use super::compare::{
 };
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
-use super::room::{entry_makes_room, makes_room};
+use super::room::{entry_makes_room, makes_room, moves_afar};
 use crate::addr::Neigh;
 use crate::cascade::same_addr;
-use crate::link::{Link, LinkKind, LinkRef};
+use crate::link::{Link, LinkRef};
 use crate::name::{LinkName, Mac, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
@@ -60,12 +60,7 @@ impl Planner<'_> {
             .kind
             .peer()
             .is_some_and(|peer| self.want.link(peer).is_some() && self.work.link(peer).is_none());
-        // No command names a new parent in another namespace than the link's own.
-        let moves_afar = matches!(want.kind, LinkKind::Vxlan(_))
-            && want.kind.parent().is_some_and(|parent| {
-                parent.ns != at.ns && have.kind.parent().is_some_and(|have| have != parent)
-            });
-        peer_is_lost || moves_afar || !same_kind(&have.kind, &want.kind)
+        peer_is_lost || moves_afar(at, have, want) || !same_kind(&have.kind, &want.kind)
     }
 
     fn dying_with(&self, doomed: &[LinkRef]) -> BTreeSet<LinkRef> {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::compare::same_route_key;
 use crate::addr::Fdb;
+use crate::link::{Link, LinkKind, LinkRef};
 use crate::route::Route;
 use crate::state::NetState;
 
@@ -23,4 +24,13 @@ pub(super) fn entry_makes_room(have: &NetState, want: &NetState, entry: &Fdb) ->
         from.take_while(|e| e.link == entry.link && e.mac == entry.mac).count()
     };
     !entry.is_list() && destinations(have) == 1 && destinations(want) == 1
+}
+
+/// Whether a tunnel end gets a parent in another namespace than its own: no command names one there,
+/// so the link is made anew.
+pub(super) fn moves_afar(at: &LinkRef, have: &Link, want: &Link) -> bool {
+    matches!(want.kind, LinkKind::Vxlan(_))
+        && want.kind.parent().is_some_and(|parent| {
+            parent.ns != at.ns && have.kind.parent().is_some_and(|have| have != parent)
+        })
 }
