@@ -95,7 +95,13 @@ fn shared() -> Result<Plan> {
     let address = Addr::new(bridge()?, "10.88.0.1/16".parse()?);
     let types = vec![DataType::Ipv4Addr, DataType::Ifname];
     let set = Set { name: "elements".to_owned(), key: types, data: vec![] };
-    let table = Table { id: table(), comment: "floor".to_owned(), sets: vec![set], chains: vec![] };
+    let table = Table {
+        id: table(),
+        comment: "floor".to_owned(),
+        sets: vec![set],
+        networks: vec![],
+        chains: vec![],
+    };
     let ops = [Op::AddLink { link, peer: None }, Op::AddAddr(address), Op::AddTable(table)];
     Ok(Plan { steps: ops.map(|op| Step::ensure(Ns::Host, op)).to_vec() })
 }

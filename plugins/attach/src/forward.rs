@@ -38,17 +38,22 @@ pub fn enable(kernel: &mut Kernel, gateways: &[IpNetwork]) -> Result<(), Error> 
 
 /// Accepts what a link sends and gets, if iptables' FORWARD drops what nobody accepts.
 ///
-/// Only plain matches on interface names are written, as iptables-nft itself writes them: its
+/// Only plain matches, here on interface names, are written, as iptables-nft itself writes them: its
 /// tools must still be able to read, save and restore the table.
 ///
 /// # Errors
 /// [`Error::Legacy`] where it is iptables-legacy that drops; [`Error::Kernel`].
 pub fn open(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result<(), Error> {
-    let plan = missing(kernel, ip, link, admin)?;
-    match kernel.apply(&plan).failed {
-        None => Ok(()),
-        Some((_, e)) => Err(e.into()),
-    }
+    insert_missing(kernel, ip, &iptables::accepts(link), admin)
+}
+
+/// Accepts what comes from a network and what goes to it, if iptables' FORWARD drops what nobody
+/// accepts.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_network(kernel: &mut Kernel, net: IpNetwork, admin: &str) -> Result<(), Error> {
+    insert_missing(kernel, Ip::of(net.ip()), &iptables::accepts_network(net), admin)
 }
 
 /// The commands that [`open`] would run.
@@ -61,7 +66,7 @@ pub fn closed(
     link: &LinkName,
     admin: &str,
 ) -> Result<Vec<String>, Error> {
-    let plan = missing(kernel, ip, link, admin)?;
+    let plan = missing(kernel, ip, &iptables::accepts(link), admin)?;
     Ok(plan.steps.iter().map(|s| s.command(&NsNames::default())).collect())
 }
 
@@ -86,7 +91,15 @@ pub fn note(ip: Ip) -> String {
     }
 }
 
-fn missing(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result<Plan, Error> {
+fn insert_missing(kernel: &mut Kernel, ip: Ip, accepts: &[Rule], admin: &str) -> Result<(), Error> {
+    let plan = missing(kernel, ip, accepts, admin)?;
+    match kernel.apply(&plan).failed {
+        None => Ok(()),
+        Some((_, e)) => Err(e.into()),
+    }
+}
+
+fn missing(kernel: &mut Kernel, ip: Ip, accepts: &[Rule], admin: &str) -> Result<Plan, Error> {
     let mut steps = Vec::new();
     if !drops(kernel, ip)? {
         return Ok(Plan { steps });
@@ -103,9 +116,9 @@ fn missing(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result<
         }
     }
     // Inserted at the top, so last comes first: the administrator has the first word.
-    for rule in iptables::accepts(link) {
-        if !there || !kernel.has_rule(&Ns::Host, &ours, &rule)? {
-            steps.push(insert(&ours, rule));
+    for rule in accepts {
+        if !there || !kernel.has_rule(&Ns::Host, &ours, rule)? {
+            steps.push(insert(&ours, rule.clone()));
         }
     }
     if !there || !kernel.has_rule(&Ns::Host, &ours, &admin_jump)? || !steps.is_empty() {

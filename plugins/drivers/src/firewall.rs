@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
 use netstate::nft::{ChainId, Element, Family, Rule, Stmt, TableId, Value};
 use netstate::{Desired, LinkName, Ns};
 
@@ -55,7 +56,7 @@ pub fn bridge_member(bridge: &LinkName) -> Desired {
 /// The chains of iptables (in its nf_tables form) that this project writes to, where iptables'
 /// FORWARD chain drops by default.
 pub mod iptables {
-    use super::{ChainId, Family, LinkName, Rule, Stmt, TableId, Value};
+    use super::{ChainId, Family, Ip, IpNetwork, LinkName, Rule, Stmt, TableId, Value};
     use netstate::nft::Field;
 
     /// Docker's hook for the administrator: kept first in FORWARD by dockerd.
@@ -81,6 +82,15 @@ pub mod iptables {
         [Field::Iifname, Field::Oifname].map(|field| {
             let value = Value::Ifname(bridge.clone());
             Rule(vec![Stmt::Cmp { field, ne: false, value }, Stmt::Counter, Stmt::Accept])
+        })
+    }
+
+    /// `-s <network> -j ACCEPT` and `-d <network> -j ACCEPT`, as iptables-nft writes them.
+    #[must_use]
+    pub fn accepts_network(net: IpNetwork) -> [Rule; 2] {
+        let ip = Ip::of(net.ip());
+        [ip.saddr(), ip.daddr()].map(|field| {
+            Rule(vec![Stmt::CmpNet { field, ne: false, net }, Stmt::Counter, Stmt::Accept])
         })
     }
 

@@ -13,11 +13,14 @@ pub mod bridge;
 pub mod conditions;
 pub mod container;
 pub mod firewall;
+pub mod host_gw;
 pub mod macvlan;
 pub mod masquerade;
 mod owner;
 pub mod ports;
 pub mod ruleset;
 pub mod spoofing;
+pub mod traffic;
+pub mod vxlan;
 
 pub use owner::Owner;

@@ -59,7 +59,7 @@ impl Ip {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    fn digit(self) -> char {
+    pub(crate) fn digit(self) -> char {
         match self {
             Self::V4 => '4',
             Self::V6 => '6',
@@ -73,14 +73,14 @@ impl Ip {
         }
     }
 
-    fn saddr(self) -> Field {
+    pub(crate) fn saddr(self) -> Field {
         match self {
             Self::V4 => Field::IpSaddr,
             Self::V6 => Field::Ip6Saddr,
         }
     }
 
-    fn daddr(self) -> Field {
+    pub(crate) fn daddr(self) -> Field {
         match self {
             Self::V4 => Field::IpDaddr,
             Self::V6 => Field::Ip6Daddr,
@@ -237,7 +237,7 @@ pub fn inet_table() -> Result<Table, NameError> {
         plain("guard", guard()),
     ];
     chains.extend(base_chains()?);
-    Ok(Table { id: inet_id(), comment: comment(SCHEMA), sets, chains })
+    Ok(Table { id: inet_id(), comment: comment(SCHEMA), sets, networks: vec![], chains })
 }
 
 /// `table bridge netd`: a checked port may only send frames from its own address. It runs before
@@ -264,6 +264,7 @@ pub fn bridge_table() -> Table {
                 data: vec![],
             },
         ],
+        networks: vec![],
         chains: vec![base(
             "prerouting",
             ChainKind::Filter,
@@ -344,7 +345,7 @@ fn postrouting() -> Vec<Rule> {
                 set: set_name(Purpose::Masquerade, ip, ""),
             },
             net(ip.daddr(), true, multicast_net(ip)),
-            Stmt::Masquerade,
+            Stmt::Masquerade { fully_random: false },
         ]));
     }
     rules
@@ -359,19 +360,26 @@ fn hairpin(ip: Ip) -> Vec<Rule> {
         is_in(fields, Purpose::Hairpin, ip)
     };
     let mut rules = vec![
-        Rule(vec![is_in(endpoint(ip), Purpose::MasqAll, ip), Stmt::Masquerade]),
+        Rule(vec![
+            is_in(endpoint(ip), Purpose::MasqAll, ip),
+            Stmt::Masquerade { fully_random: false },
+        ]),
         // From a neighbour on the container's own bridge, routed by this host.
-        Rule(vec![by(Field::Iifname), Stmt::Masquerade]),
+        Rule(vec![by(Field::Iifname), Stmt::Masquerade { fully_random: false }]),
         // The same, bridged: br_netfilter gives no input interface here.
         Rule(vec![
             is_in(vec![ip.saddr(), Field::Oifname], Purpose::Own, ip),
             by(Field::Oifname),
-            Stmt::Masquerade,
+            Stmt::Masquerade { fully_random: false },
         ]),
     ];
     if ip == Ip::V4 {
         let from_loopback = net(Field::IpSaddr, false, loopback_net());
-        rules.push(Rule(vec![from_loopback, by(Field::Oifname), Stmt::Masquerade]));
+        rules.push(Rule(vec![
+            from_loopback,
+            by(Field::Oifname),
+            Stmt::Masquerade { fully_random: false },
+        ]));
     }
     rules
 }
@@ -397,7 +405,7 @@ fn loopback_net() -> IpNetwork {
 }
 
 /// 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291, section 2.7).
-fn multicast_net(ip: Ip) -> IpNetwork {
+pub(crate) fn multicast_net(ip: Ip) -> IpNetwork {
     match ip {
         Ip::V4 => ipnetwork::Ipv4Network::new_checked(std::net::Ipv4Addr::new(224, 0, 0, 0), 4)
             .map_or_else(loopback_net, IpNetwork::V4),

@@ -85,8 +85,13 @@ fn shared() -> Result<Plan, Failure> {
     let address = Addr::new(bridge()?, "10.1.0.1/16".parse()?);
     let types = vec![DataType::Ipv4Addr, DataType::Ifname];
     let masquerade = Set { name: "masq".to_owned(), key: types, data: vec![] };
-    let table =
-        Table { id: table(), comment: "floor".to_owned(), sets: vec![masquerade], chains: vec![] };
+    let table = Table {
+        id: table(),
+        comment: "floor".to_owned(),
+        sets: vec![masquerade],
+        networks: vec![],
+        chains: vec![],
+    };
     let ops = [Op::AddLink { link, peer: None }, Op::AddAddr(address), Op::AddTable(table)];
     Ok(Plan { steps: ops.map(|op| Step::ensure(Ns::Host, op)).to_vec() })
 }

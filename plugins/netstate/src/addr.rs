@@ -47,3 +47,12 @@ pub struct Fdb {
     /// The outer destination.
     pub dst: IpAddr,
 }
+
+impl Fdb {
+    /// Whether it is one of the default entries: of those there may be several, and frames go to
+    /// each.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.mac.0 == [0; 6]
+    }
+}

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use crate::addr::Addr;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, Vxlan};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::route::Route;
 use crate::state::{NetState, State};
@@ -31,18 +31,24 @@ impl State {
         })
     }
 
-    /// The macvlans whose parent is this link.
-    pub(crate) fn macvlans_on(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
-        let is_child = move |child: &&Link| matches!(&child.kind, LinkKind::MacVlan { parent, .. } if parent == at);
+    /// The macvlans and VXLAN tunnel ends whose parent is this link.
+    pub(crate) fn children_of(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
         self.iter().flat_map(move |(ns, state)| {
             let place = |child: &Link| LinkRef { ns: ns.clone(), name: child.name.clone() };
+            let is_child = move |child: &&Link| child.kind.parent() == Some(at);
             state.links.values().filter(is_child).map(move |child| (place(child), child))
         })
     }
 
+    /// The macvlans whose parent is this link.
+    pub(crate) fn macvlans_on(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
+        self.children_of(at).filter(|(_, child)| matches!(child.kind, LinkKind::MacVlan { .. }))
+    }
+
     /// Takes a link away with all that cannot be without it: what is on it, its ports' membership,
-    /// the far end of a veth (`veth_dellink()`, `drivers/net/veth.c`), and macvlans on it
-    /// (`NETDEV_UNREGISTER` in `drivers/net/macvlan.c`), wherever they are.
+    /// the far end of a veth (`veth_dellink()`, `drivers/net/veth.c`), and macvlans and VXLAN tunnel
+    /// ends on it (`NETDEV_UNREGISTER` in `drivers/net/macvlan.c` and `vxlan/vxlan_core.c`), wherever
+    /// they are.
     pub(crate) fn drop_link(&mut self, at: &LinkRef) {
         let state = self.ns_mut(at.ns.clone());
         let Some(link) = state.links.remove(&at.name) else { return };
@@ -51,7 +57,7 @@ impl State {
             port.master = None;
             port.port = None;
         }
-        let mut dying: Vec<LinkRef> = self.macvlans_on(at).map(|(child, _)| child).collect();
+        let mut dying: Vec<LinkRef> = self.children_of(at).map(|(child, _)| child).collect();
         dying.extend(link.kind.peer().filter(|peer| self.is_peer_of(peer, at)).cloned());
         for other in dying {
             self.drop_link(&other);
@@ -76,6 +82,9 @@ impl State {
             | LinkChange::Master(_)
             | LinkChange::Promisc(_)
             | LinkChange::Alias(_)
+            | LinkChange::Local(_)
+            | LinkChange::Parent(_)
+            | LinkChange::Learning(_)
             | LinkChange::Hairpin(_)
             | LinkChange::Isolated(_)
             | LinkChange::VlanFiltering(_)
@@ -149,6 +158,11 @@ impl Link {
                     *vlan_filtering = Some(*on);
                 }
             }
+            LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
+                if let LinkKind::Vxlan(vxlan) = &mut self.kind {
+                    vxlan.change(change);
+                }
+            }
             LinkChange::Hairpin(on) => self.port_mut().hairpin = Some(*on),
             LinkChange::Isolated(on) => self.port_mut().isolated = Some(*on),
             LinkChange::AddVlan(range) => {
@@ -164,6 +178,20 @@ impl Link {
 
     fn port_mut(&mut self) -> &mut BridgePort {
         self.port.get_or_insert_default()
+    }
+}
+
+impl Vxlan {
+    fn change(&mut self, change: &LinkChange) {
+        if let LinkChange::Local(ip) = change {
+            self.local = Some(*ip);
+        }
+        if let LinkChange::Parent(parent) = change {
+            self.parent = Some(parent.clone());
+        }
+        if let LinkChange::Learning(on) = change {
+            self.learning = *on;
+        }
     }
 }
 

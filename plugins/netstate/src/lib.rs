@@ -31,12 +31,14 @@ mod vlan;
 
 pub use addr::{Addr, Fdb, Neigh};
 pub use datapath::Datapath;
-pub use link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, MacVlanMode, PeerInit, VlanRange};
+pub use link::{
+    BridgePort, Link, LinkChange, LinkKind, LinkRef, MacVlanMode, PeerInit, VlanRange, Vxlan,
+};
 pub use name::{LinkName, Mac, NameError, Ns, SysctlKey};
 pub use op::{Mode, Op, Step};
 pub use plan::Plan;
 pub use report::{Done, LinkFacts, Report};
-pub use route::{IPV6_METRIC, Route, RouteScope, Rule, TABLE_MAIN};
+pub use route::{IPV6_METRIC, Route, RouteKind, RouteScope, Rule, TABLE_MAIN};
 pub use scope::Scope;
 pub use state::{Desired, NetState, Observed, State};
 pub use text::NsNames;

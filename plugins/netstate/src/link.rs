@@ -1,5 +1,7 @@
 //! Links (network interfaces) and what can be changed about them.
 
+use std::net::IpAddr;
+
 use crate::name::{LinkName, Mac, Ns};
 
 /// A network interface. In a desired state `None` means "whatever the kernel gives".
@@ -77,6 +79,8 @@ pub enum LinkKind {
         /// `IFLA_MACVLAN_BC_QUEUE_LEN`: frames queued for broadcast.
         bc_queue_len: Option<u32>,
     },
+    /// A VXLAN tunnel end.
+    Vxlan(Vxlan),
     /// Something else, by the kernel's word for it (`dummy`, `vlan`; empty for a physical device).
     Other(String),
 }
@@ -88,6 +92,16 @@ impl LinkKind {
         if let Self::Veth { peer } = self { Some(peer) } else { None }
     }
 
+    /// The link it is on and cannot be without, if it is a macvlan or a VXLAN tunnel end.
+    #[must_use]
+    pub fn parent(&self) -> Option<&LinkRef> {
+        match self {
+            Self::MacVlan { parent, .. } => Some(parent),
+            Self::Vxlan(vxlan) => vxlan.parent.as_ref(),
+            Self::Loopback | Self::Bridge { .. } | Self::Veth { .. } | Self::Other(_) => None,
+        }
+    }
+
     /// Whether links of this kind are made and removed, and do not come with the namespace or the
     /// hardware.
     #[must_use]
@@ -95,9 +109,30 @@ impl LinkKind {
         match self {
             Self::Loopback => false,
             Self::Other(kind) => !kind.is_empty(),
-            Self::Bridge { .. } | Self::Veth { .. } | Self::MacVlan { .. } => true,
+            Self::Bridge { .. } | Self::Veth { .. } | Self::MacVlan { .. } | Self::Vxlan(_) => true,
         }
     }
+}
+
+/// A VXLAN tunnel end (RFC 7348; `drivers/net/vxlan/vxlan_core.c`).
+///
+/// [`Vxlan::local`], [`Vxlan::parent`] and [`Vxlan::learning`] can be changed while all that is on
+/// the link stays; anything else is for life (`vxlan_nl2conf()`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vxlan {
+    /// VXLAN network identifier, 24 bits.
+    pub id: u32,
+    /// UDP port, both of this end and of the others; the kernel's default is 8472.
+    pub port: Option<u16>,
+    /// The link that outer packets leave by, which may be in another namespace; or whichever the
+    /// routes say.
+    pub parent: Option<LinkRef>,
+    /// Source address of outer packets.
+    pub local: Option<IpAddr>,
+    /// Forwarding entries are learnt from what comes in.
+    pub learning: bool,
+    /// The group policy extension; cannot be changed.
+    pub gbp: bool,
 }
 
 /// Macvlan modes (`include/uapi/linux/if_link.h`, `enum macvlan_mode`).
@@ -177,6 +212,12 @@ pub enum LinkChange {
     Hairpin(bool),
     /// Isolated flag of a bridge port.
     Isolated(bool),
+    /// Source address of a VXLAN tunnel end's outer packets.
+    Local(IpAddr),
+    /// The link by which a VXLAN tunnel end sends, in the namespace of the one before.
+    Parent(LinkRef),
+    /// Whether a VXLAN tunnel end learns.
+    Learning(bool),
     /// VLAN filtering of a bridge.
     VlanFiltering(bool),
     /// Adds VLAN ids to a bridge port.

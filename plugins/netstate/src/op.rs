@@ -113,6 +113,11 @@ pub enum Mode {
     Fresh,
     /// It is shared: there already is fine if it is what was asked for.
     Ensure,
+    /// A neighbour, forwarding entry or route of ours takes the place of what is there in one
+    /// message, so that packets find the one or the other. A route only takes the place of one by
+    /// the same protocol, or by nobody in particular (`RTPROT_BOOT`, 3: what `ip route add` says
+    /// where it is told nothing); any other is in the way. Anything else as with [`Mode::Ensure`].
+    Replace,
 }
 
 /// A change in a namespace.

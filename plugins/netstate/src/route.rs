@@ -51,9 +51,20 @@ impl RouteScope {
     }
 }
 
-/// A unicast route.
+/// What becomes of a packet that a route is for (`RTN_*`, `include/uapi/linux/rtnetlink.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteKind {
+    /// It is sent on.
+    Unicast,
+    /// It is dropped without a word.
+    Blackhole,
+}
+
+/// A route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
+    /// What becomes of packets.
+    pub kind: RouteKind,
     /// Destination network, host bits zero; `0.0.0.0/0` or `::/0` for the default.
     pub dst: IpNetwork,
     /// Next hop.
@@ -82,10 +93,21 @@ impl Route {
     /// A route in the main table with nothing special about it.
     #[must_use]
     pub fn new(dst: IpNetwork, dev: LinkName) -> Self {
+        Self { dev: Some(dev), ..Self::to(RouteKind::Unicast, dst) }
+    }
+
+    /// A route in the main table that drops.
+    #[must_use]
+    pub fn blackhole(dst: IpNetwork) -> Self {
+        Self::to(RouteKind::Blackhole, dst)
+    }
+
+    fn to(kind: RouteKind, dst: IpNetwork) -> Self {
         Self {
+            kind,
             dst,
             via: None,
-            dev: Some(dev),
+            dev: None,
             src: None,
             table: TABLE_MAIN,
             protocol: 4,

@@ -1,6 +1,6 @@
 //! Whether what is there already is what was asked for.
 
-use netstate::{Addr, Link, LinkKind, Ns, Op, Route, Step};
+use netstate::{Addr, Link, LinkKind, Ns, Op, Route, RouteKind, Step};
 
 use crate::Kernel;
 use crate::error::{Error, Kind};
@@ -78,12 +78,20 @@ fn same_route(kernel: &mut Kernel, step: &Step, wanted: &Route) -> Result<(), Er
         // Who made it does not matter.
         Route { dev, protocol: wanted.protocol, ..(*r).clone() } == *wanted
     });
-    let describe = |r: &&Route| {
-        let via = r.via.map(|ip| format!(" via {ip}")).unwrap_or_default();
-        let dev = r.dev.as_ref().map(|d| format!(" dev {d}")).unwrap_or_default();
-        format!("{}{via}{dev}", r.dst)
-    };
-    verdict(step, same, rivals.iter().map(describe))
+    verdict(step, same, rivals.into_iter().map(describe))
+}
+
+/// The error that a route cannot be put where another is.
+pub(super) fn route_in_the_way(step: &Step, there: &[Route]) -> Error {
+    let there: Vec<String> = there.iter().map(describe).collect();
+    in_the_way(step, &there)
+}
+
+fn describe(route: &Route) -> String {
+    let kind = if route.kind == RouteKind::Blackhole { "blackhole " } else { "" };
+    let via = route.via.map(|ip| format!(" via {ip}")).unwrap_or_default();
+    let dev = route.dev.as_ref().map(|d| format!(" dev {d}")).unwrap_or_default();
+    format!("{kind}{}{via}{dev}", route.dst)
 }
 
 fn on<T>(
@@ -103,9 +111,12 @@ fn verdict(step: &Step, same: bool, there: impl Iterator<Item = String>) -> Resu
     if same {
         return Ok(());
     }
-    let there: Vec<String> = there.collect();
+    Err(in_the_way(step, &there.collect::<Vec<_>>()))
+}
+
+fn in_the_way(step: &Step, there: &[String]) -> Error {
     let what = if there.is_empty() { "something else".to_owned() } else { there.join(", ") };
-    Err(Error::found(step.to_string(), Kind::Exists, format!("there is already {what}")))
+    Error::found(step.to_string(), Kind::Exists, format!("there is already {what}"))
 }
 
 fn kind_word(kind: &LinkKind) -> &str {
@@ -114,6 +125,7 @@ fn kind_word(kind: &LinkKind) -> &str {
         LinkKind::Bridge { .. } => "bridge",
         LinkKind::Veth { .. } => "veth",
         LinkKind::MacVlan { .. } => "macvlan",
+        LinkKind::Vxlan(_) => "vxlan",
         LinkKind::Other(word) if word.is_empty() => "physical",
         LinkKind::Other(word) => word,
     }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use netlink_packet_route::link::LinkMessage;
-use netstate::{Link, LinkChange, LinkFacts, LinkKind, LinkName, LinkRef, Mac, Ns, PeerInit, Step};
+use netstate::{Link, LinkChange, LinkFacts, LinkName, LinkRef, Mac, Ns, PeerInit, Step};
 use rustix::io::Errno;
 
 use super::Work;
@@ -79,7 +79,7 @@ fn birth<'s>(
             return Ok(None);
         }
     }
-    if let LinkKind::MacVlan { parent, .. } = &link.kind {
+    if let Some(parent) = link.kind.parent() {
         run.flush();
         birth.parent = run.work.kernel.index(&parent.ns, &parent.name)?;
         if birth.parent.is_none() {
@@ -96,15 +96,9 @@ fn birth<'s>(
     Ok(Some(birth))
 }
 
-/// The namespace whose socket is told: a macvlan's parent is found there.
+/// The namespace whose socket is told: a parent is found there.
 fn birthplace(step: &Step, link: &Link) -> Ns {
-    match &link.kind {
-        LinkKind::MacVlan { parent, .. } => parent.ns.clone(),
-        LinkKind::Loopback
-        | LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Other(_) => step.ns.clone(),
-    }
+    link.kind.parent().map_or_else(|| step.ns.clone(), |parent| parent.ns.clone())
 }
 
 fn send(

@@ -4,6 +4,7 @@ mod ensure;
 mod group;
 mod link;
 mod nft;
+mod replace;
 mod route;
 mod sysctl;
 
@@ -75,9 +76,13 @@ impl Work<'_> {
             Err(refusal) if step.op.is_removal() && is_gone(&refusal) => {
                 self.done(step, false, None);
             }
-            Err(refusal) if step.mode == Mode::Ensure && refusal.is(Errno::EXIST) => {
-                match ensure::same(self.kernel, step) {
-                    Ok(()) => self.done(step, false, None),
+            Err(refusal) if step.mode != Mode::Fresh && refusal.is(Errno::EXIST) => {
+                let put = match (&step.op, step.mode) {
+                    (Op::AddRoute(route), Mode::Replace) => replace::route(self, step, route),
+                    _ => ensure::same(self.kernel, step).map(|()| false),
+                };
+                match put {
+                    Ok(changed) => self.done(step, changed, None),
                     Err(error) => self.fail(step, error),
                 }
             }

@@ -121,12 +121,20 @@ impl<'s> Run<'_, '_, 's> {
         name: &LinkName,
         changes: &[LinkChange],
     ) -> Result<(), Error> {
-        let mut master = None;
+        let (mut master, mut parent) = (None, None);
         for change in changes {
             if let LinkChange::Master(Some(bridge)) = change {
                 master = self.index(bridge)?;
                 if master.is_none() {
                     self.work.no_link(step, bridge);
+                    return Ok(());
+                }
+            }
+            if let LinkChange::Parent(at) = change {
+                self.flush();
+                parent = self.work.kernel.index(&at.ns, &at.name)?;
+                if parent.is_none() {
+                    self.work.no_link(step, &at.name);
                     return Ok(());
                 }
             }
@@ -139,7 +147,7 @@ impl<'s> Run<'_, '_, 's> {
             self.work.kernel.known_index(self.ns, name)?
         };
         let target = index.map_or_else(|| route::by_name(name.as_str()), route::by_index);
-        let changes = Changes::new(&target, changes, master);
+        let changes = Changes::new(&target, changes, (master, parent));
         for message in &changes.links {
             self.push(step, rtm::NEWLINK, 0, message);
         }
@@ -155,6 +163,8 @@ impl<'s> Run<'_, '_, 's> {
 
     fn step(&mut self, step: &'s Step) -> Result<(), Error> {
         const NEW: u16 = flag::CREATE | flag::EXCL;
+        let replace = step.mode == Mode::Replace;
+        let put = if replace { flag::CREATE | flag::REPLACE } else { NEW };
         match &step.op {
             Op::AddLink { link, peer } => return link::add(self, step, link, peer.as_ref()),
             Op::SetLink { name, changes } => return self.changes(step, name, changes),
@@ -173,15 +183,13 @@ impl<'s> Run<'_, '_, 's> {
             }
             Op::DelRoute(r) => self.route(step, rtm::DELROUTE, 0, r)?,
             Op::AddNeigh(n) => {
-                self.on_link(step, rtm::NEWNEIGH, NEW, &n.link, |i| route::neigh(i, n))?;
+                self.on_link(step, rtm::NEWNEIGH, put, &n.link, |i| route::neigh(i, n))?;
             }
             Op::DelNeigh(n) => {
                 self.on_link(step, rtm::DELNEIGH, 0, &n.link, |i| route::neigh(i, n))?;
             }
             Op::AddFdb(f) => {
-                // The all-zero entry is a list: frames go to each of its destinations.
-                let list = f.mac.0 == [0; 6];
-                let flags = if list { flag::CREATE | flag::APPEND } else { NEW };
+                let flags = if f.is_list() { flag::CREATE | flag::APPEND } else { put };
                 self.on_link(step, rtm::NEWNEIGH, flags, &f.link, |i| route::fdb(i, f))?;
             }
             Op::DelFdb(f) => self.on_link(step, rtm::DELNEIGH, 0, &f.link, |i| route::fdb(i, f))?,

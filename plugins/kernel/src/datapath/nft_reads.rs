@@ -37,7 +37,13 @@ impl Kernel {
     /// Where it cannot be asked; a table that is not there is `None`.
     pub fn table(&mut self, ns: &Ns, id: &TableId) -> Result<Option<Table>, Error> {
         let comment = self.table_comment(ns, id)?;
-        let table = |comment| Table { id: id.clone(), comment, sets: vec![], chains: vec![] };
+        let table = |comment| Table {
+            id: id.clone(),
+            comment,
+            sets: vec![],
+            networks: vec![],
+            chains: vec![],
+        };
         Ok(comment.map(table))
     }
 

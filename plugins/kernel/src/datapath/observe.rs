@@ -1,6 +1,6 @@
 //! Reading what is in a scope.
 
-use netstate::{Link, LinkKind, LinkName, LinkRef, NetState, Ns, Observed, Scope};
+use netstate::{Link, LinkKind, LinkName, LinkRef, NetState, Ns, Observed, Scope, Vxlan};
 
 use super::Kernel;
 use crate::error::Error;
@@ -74,11 +74,17 @@ impl Kernel {
                 }
                 _ => other(),
             },
+            "vxlan" => match &raw.vxlan {
+                Some(vxlan) => {
+                    LinkKind::Vxlan(Vxlan { parent: self.lower(ns, raw)?, ..vxlan.clone() })
+                }
+                None => other(),
+            },
             _ => other(),
         })
     }
 
-    /// The far end of a veth or the parent of a macvlan, if it is in one of the two namespaces.
+    /// The far end of a veth or the parent of a macvlan or tunnel end, if it is in one of the two namespaces.
     fn lower(&mut self, ns: &Ns, raw: &RawLink) -> Result<Option<LinkRef>, Error> {
         let Some(index) = raw.lower else { return Ok(None) };
         let its_ns = match raw.lower_nsid {

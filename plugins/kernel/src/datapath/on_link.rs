@@ -8,9 +8,10 @@ use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Refusal};
+use crate::netlink::Batch;
 use crate::route::{
-    PortVlans, addrs_of, neighs_of, read_addr, read_fdb, read_neigh, read_route, read_rule,
-    read_vlans, routes_by, routes_in, routes_of, rtm, rules_of,
+    PortVlans, addrs_of, match_query, neighs_of, read_addr, read_fdb, read_neigh, read_route,
+    read_rule, read_vlans, routes_by, routes_in, routes_of, rtm, rules_of,
 };
 
 /// IPv4 and IPv6.
@@ -54,7 +55,7 @@ impl Kernel {
         Ok(routes)
     }
 
-    /// The unicast routes made by a protocol number, with the index of their link.
+    /// The routes made by a protocol number, with the index of their link.
     pub(crate) fn routes_made_by(
         &mut self,
         ns: &Ns,
@@ -71,7 +72,7 @@ impl Kernel {
         Ok(routes)
     }
 
-    /// The unicast routes to a destination in a table, with the names of their links.
+    /// The routes to a destination in a table, with the names of their links.
     pub(crate) fn routes_to(
         &mut self,
         ns: &Ns,
@@ -90,6 +91,28 @@ impl Kernel {
             }
             routes.push(route);
         }
+        Ok(routes)
+    }
+
+    /// The routes where a route would be put: of its destination, table and metric. Unless one of a
+    /// longer prefix decides about the base address, it costs the same however many there are.
+    pub(crate) fn routes_at(&mut self, ns: &Ns, wanted: &Route) -> Result<Vec<Route>, Error> {
+        let is_rival = |route: &Route| {
+            (route.dst, route.table, route.metric) == (wanted.dst, wanted.table, wanted.metric)
+        };
+        let mut batch = Batch::default();
+        batch.push(rtm::GETROUTE, 0, &match_query(wanted.dst.ip()));
+        let action = || format!("look up the route to {}", wanted.dst);
+        let replies = self.route(ns)?.ask(batch).map_err(|e| Error::os(action(), e))?;
+        let found = replies.data.iter().find_map(|(_, _, body)| read_route(body));
+        if let Some((index, mut route)) = found.filter(|(_, route)| is_rival(route)) {
+            if let Some(index) = index {
+                route.dev = self.name_at(ns, index)?;
+            }
+            return Ok(vec![route]);
+        }
+        let mut routes = self.routes_to(ns, wanted.dst, wanted.table)?;
+        routes.retain(is_rival);
         Ok(routes)
     }
 

@@ -1,5 +1,7 @@
 //! Elements of sets and maps.
 
+use std::net::IpAddr;
+
 use netstate::nft::{Element, SetId, Value};
 
 use super::types::encode;
@@ -29,6 +31,22 @@ pub(crate) fn add_element(batch: &mut Batch, set: &SetId, element: &Element) {
             w.bytes(USERDATA, &comment_data(&element.comment));
         }
     });
+}
+
+/// Adds an interval: from an address up to, but without, another, or the last one.
+pub(crate) fn add_interval(batch: &mut Batch, set: &SetId, first: IpAddr, behind: Option<IpAddr>) {
+    const FLAGS: u16 = 3;
+    const INTERVAL_END: u32 = 1;
+    let key = |ip: IpAddr| encode(&[Value::from(ip)]);
+    about(batch, msg::NEWSETELEM, flag::CREATE | flag::EXCL, set, |w| {
+        put_data(w, KEY, &key(first));
+    });
+    if let Some(behind) = behind {
+        about(batch, msg::NEWSETELEM, flag::CREATE | flag::EXCL, set, |w| {
+            w.be32(FLAGS, INTERVAL_END);
+            put_data(w, KEY, &key(behind));
+        });
+    }
 }
 
 /// Removes the element of a key.

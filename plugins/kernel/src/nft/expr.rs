@@ -6,6 +6,7 @@ use crate::netlink::wire::Writer;
 /// `NFT_META_*`.
 pub(super) mod meta {
     pub(crate) const PROTOCOL: u32 = 1;
+    pub(crate) const MARK: u32 = 3;
     pub(crate) const IIFNAME: u32 = 6;
     pub(crate) const OIFNAME: u32 = 7;
     pub(crate) const IIFTYPE: u32 = 8;
@@ -146,8 +147,14 @@ pub(super) fn dnat(list: &mut Writer<'_>, family: u8, port: u32) {
     });
 }
 
-pub(super) fn masquerade(list: &mut Writer<'_>) {
-    expression(list, "masq", |_| {});
+pub(super) fn masquerade(list: &mut Writer<'_>, fully_random: bool) {
+    const FLAGS: u16 = 1;
+    const PROTO_RANDOM_FULLY: u32 = 1 << 4; // NF_NAT_RANGE_PROTO_RANDOM_FULLY
+    expression(list, "masq", |w| {
+        if fully_random {
+            w.be32(FLAGS, PROTO_RANDOM_FULLY);
+        }
+    });
 }
 
 pub(super) fn counter(list: &mut Writer<'_>) {

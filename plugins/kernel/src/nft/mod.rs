@@ -8,6 +8,7 @@ mod element;
 mod expr;
 mod read;
 mod rule;
+mod same;
 mod table;
 mod types;
 
@@ -21,7 +22,8 @@ pub(crate) use read::{
     RawElement, RawRule, SetTypes, parse_chain, parse_elements, parse_generation, parse_rule,
     parse_set, parse_set_name, parse_table,
 };
-pub(crate) use rule::{add_rule, del_rule, insert_rule, list_rules, same_rule};
+pub(crate) use rule::{add_rule, del_rule, insert_rule, list_rules};
+pub(crate) use same::same_rule;
 pub(crate) use table::{
     add_chain, add_set, add_table, del_table, get_chain, get_set, get_table, list_sets,
     table_contents,

@@ -1,7 +1,13 @@
 //! Tables, chains and sets.
 
-use netstate::nft::{Chain, ChainId, ChainKind, Hook, HookPoint, Set, SetId, Table, TableId};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnetwork::IpNetwork;
+use netstate::nft::{
+    Chain, ChainId, ChainKind, Hook, HookPoint, NetworkSet, Set, SetId, Table, TableId,
+};
+
+use super::element::add_interval;
 use super::types::{SetShape, byte_order};
 use super::{add_rule, comment_data, msg, push};
 use crate::netlink::wire::Writer;
@@ -31,8 +37,12 @@ pub(crate) fn table_contents(batch: &mut Batch, table: &Table) {
     for chain in &table.chains {
         new_chain(batch, &table.id, chain);
     }
-    for (number, set) in (1..).zip(&table.sets) {
+    let mut numbers = 1..;
+    for (set, number) in table.sets.iter().zip(&mut numbers) {
         add_set(batch, &table.id, set, number);
+    }
+    for (set, number) in table.networks.iter().zip(numbers) {
+        add_networks(batch, &table.id, set, number);
     }
     for chain in &table.chains {
         add_rules(batch, &table.id, chain);
@@ -64,6 +74,10 @@ pub(crate) fn get_chain(batch: &mut Batch, chain: &ChainId) {
 
 /// A set or map without elements. Sets made in one transaction need different numbers.
 pub(crate) fn add_set(batch: &mut Batch, table: &TableId, set: &Set, number: u32) {
+    new_set(batch, table, set, number, 0);
+}
+
+fn new_set(batch: &mut Batch, table: &TableId, set: &Set, number: u32, flags: u32) {
     const FLAGS: u16 = 3;
     const KEY_TYPE: u16 = 4;
     const KEY_LEN: u16 = 5;
@@ -74,7 +88,7 @@ pub(crate) fn add_set(batch: &mut Batch, table: &TableId, set: &Set, number: u32
     let shape = SetShape::of(set);
     push(batch, msg::NEWSET, NEW, table, |w| {
         w.str(SET_NAME, &set.name);
-        w.be32(FLAGS, if shape.data.is_some() { SET_MAP } else { 0 });
+        w.be32(FLAGS, flags | if shape.data.is_some() { SET_MAP } else { 0 });
         w.be32(KEY_TYPE, shape.key_type).be32(KEY_LEN, shape.key_length);
         if let Some((data_type, length)) = shape.data {
             w.be32(DATA_TYPE, data_type).be32(DATA_LEN, length);
@@ -82,6 +96,25 @@ pub(crate) fn add_set(batch: &mut Batch, table: &TableId, set: &Set, number: u32
         w.be32(ID, number);
         w.bytes(USERDATA, &set_data(set));
     });
+}
+
+/// A set of networks with all of them. An interval is two elements: where it begins, and the first
+/// value behind it, which is left out where there is none.
+fn add_networks(batch: &mut Batch, table: &TableId, set: &NetworkSet, number: u32) {
+    const INTERVAL: u32 = 4;
+    let shape = Set { name: set.name.clone(), key: vec![set.key()], data: Vec::new() };
+    new_set(batch, table, &shape, number, INTERVAL);
+    let id = SetId::new(table, &set.name);
+    for network in &set.networks {
+        add_interval(batch, &id, network.network(), behind(*network));
+    }
+}
+
+fn behind(network: IpNetwork) -> Option<IpAddr> {
+    match network.broadcast() {
+        IpAddr::V4(last) => Some(Ipv4Addr::from_bits(last.to_bits().checked_add(1)?).into()),
+        IpAddr::V6(last) => Some(Ipv6Addr::from_bits(last.to_bits().checked_add(1)?).into()),
+    }
 }
 
 /// Asks for a set.

@@ -1,7 +1,7 @@
 use ipnetwork::IpNetwork;
 use netstate::nft::{
-    Chain, ChainId, ChainKind, CtState, DataType, Element, Family, Field, Hook, HookPoint, Rule,
-    Set, SetId, Stmt, Table, TableId, Value, nft_element, nft_table,
+    Chain, ChainId, ChainKind, CtState, DataType, Element, Family, Field, Hook, HookPoint,
+    NetworkSet, Rule, Set, SetId, Stmt, Table, TableId, Value, nft_element, nft_table,
 };
 use netstate::{Datapath, LinkName, Mac, Ns, Op, Plan, Step};
 use serde_json::Value as Json;
@@ -38,6 +38,22 @@ fn is_in(fields: &[Field], ne: bool, set: &str) -> Stmt {
     Stmt::In { fields: fields.to_vec(), ne, set: set.to_owned() }
 }
 
+fn masquerade(fully_random: bool) -> Stmt {
+    Stmt::Masquerade { fully_random }
+}
+
+/// Adjacent ones, one that ends with the last address, and all of a family.
+fn networks() -> Vec<NetworkSet> {
+    let set = |name: &str, all: &[&str]| NetworkSet {
+        name: name.to_owned(),
+        networks: all.iter().map(|text| net(text)).collect(),
+    };
+    vec![
+        set("nets4", &["10.5.0.0/16", "10.6.0.0/16", "10.9.7.0/24", "255.0.0.0/8"]),
+        set("nets6", &["::/0"]),
+    ]
+}
+
 fn dnat(family: Family, fields: &[Field], map: &str) -> Stmt {
     Stmt::DnatMap { family, fields: fields.to_vec(), map: map.to_owned() }
 }
@@ -66,7 +82,7 @@ fn inet() -> Table {
         EtherSaddr, Iifname, Ip6Daddr, Ip6Saddr, IpDaddr, IpSaddr, L4Proto, Oifname, ThDport,
         ThSport,
     };
-    use Stmt::{Accept, Counter, Drop, Masquerade, Return};
+    use Stmt::{Accept, Counter, Drop, Return};
     let v4 = |text: &str| Value::Ipv4(text.parse().unwrap());
     let v6 = |text: &str| Value::Ipv6(text.parse().unwrap());
     let link = |text| Value::Ifname(name(text));
@@ -105,13 +121,21 @@ fn inet() -> Table {
         vec![Stmt::DaddrIsLocal, dnat(Family::Ip6, &[Ip6Daddr, L4Proto, ThDport], "to6")],
     ];
     let masquerade = vec![
-        vec![is_in(&[IpSaddr], false, "one4"), cmp_net(IpDaddr, true, "224.0.0.0/4"), Masquerade],
-        vec![Masquerade],
+        vec![
+            is_in(&[IpSaddr], false, "one4"),
+            cmp_net(IpDaddr, true, "224.0.0.0/4"),
+            masquerade(false),
+        ],
+        vec![Stmt::Mark { mask: 0x4000, value: 0x4000 }, masquerade(true)],
+        vec![is_in(&[IpSaddr], true, "nets4"), is_in(&[IpDaddr], false, "nets4"), Return],
+        vec![is_in(&[Ip6Saddr], true, "nets6"), is_in(&[Ip6Daddr], false, "nets6"), Return],
+        vec![masquerade(false)],
     ];
     Table {
         id: TableId::new(Family::Inet, "t"),
         comment: "netd schema 1".to_owned(),
         sets: sets(),
+        networks: networks(),
         chains: vec![
             chain("user", None, vec![]),
             chain("early", Some((Filter, HookPoint::Prerouting, -450)), vec![]),
@@ -130,6 +154,7 @@ fn other(family: Family, rules: Vec<Vec<Stmt>>) -> Table {
         id: TableId::new(family, "t"),
         comment: String::new(),
         sets: sets(),
+        networks: vec![],
         chains: vec![chain("checks", hook, rules)],
     }
 }

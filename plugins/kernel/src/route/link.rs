@@ -1,13 +1,15 @@
 //! Links: making, changing, naming.
 
+use std::net::IpAddr;
+
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
     AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort, InfoData,
-    InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask,
-    LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode,
+    InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute,
+    LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode,
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
-use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange};
+use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
 
 /// What a link's message needs beside the link: names resolved to indexes, namespaces to open
 /// files.
@@ -15,7 +17,7 @@ use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange};
 pub(crate) struct Birth {
     /// Index of the bridge.
     pub(crate) master: Option<u32>,
-    /// Index of a macvlan's parent.
+    /// Index of the parent of a macvlan or a VXLAN tunnel end, in the parent's namespace.
     pub(crate) parent: Option<u32>,
     /// The namespace the link is born in, if not that of the socket; with the index it gets.
     pub(crate) elsewhere: Option<(i32, u32)>,
@@ -35,7 +37,9 @@ pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> Link
     attributes.push(LinkAttribute::IfName(link.name.to_string()));
     attributes.extend(link.mtu.map(LinkAttribute::Mtu));
     attributes.extend(link.mac.map(|m| LinkAttribute::Address(m.0.to_vec())));
-    attributes.extend(birth.parent.map(LinkAttribute::Link));
+    if matches!(link.kind, LinkKind::MacVlan { .. }) {
+        attributes.extend(birth.parent.map(LinkAttribute::Link));
+    }
     attributes.extend(birth.master.map(LinkAttribute::Controller));
     if let Some((netns, index)) = birth.elsewhere {
         attributes.push(LinkAttribute::NetNsFd(netns));
@@ -58,6 +62,9 @@ pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> Link
             data.extend(bc_queue_len.map(InfoMacVlan::BcQueueLen));
             info.push(LinkInfo::Data(InfoData::MacVlan(data)));
         }
+        LinkKind::Vxlan(vxlan) => {
+            info.push(LinkInfo::Data(InfoData::Vxlan(tunnel(vxlan, birth.parent))));
+        }
         LinkKind::Bridge { vlan_filtering: None } | LinkKind::Loopback | LinkKind::Other(_) => {}
     }
     attributes.push(LinkAttribute::LinkInfo(info));
@@ -76,10 +83,15 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// `target` names the link; `master` is the index of a new master, if it gets one.
-    pub(crate) fn new(target: &LinkMessage, changes: &[LinkChange], master: Option<u32>) -> Self {
+    /// `target` names the link; `master` and `parent` are the indexes of a new master and a new
+    /// parent, if it gets one.
+    pub(crate) fn new(
+        target: &LinkMessage,
+        changes: &[LinkChange],
+        (master, parent): (Option<u32>, Option<u32>),
+    ) -> Self {
         let mut this = Self::default();
-        let (mut own, mut port) = (target.clone(), Vec::new());
+        let (mut own, mut port, mut tunnel) = (target.clone(), Vec::new(), Vec::new());
         let before = own.attributes.len();
         for change in changes {
             match change {
@@ -95,6 +107,9 @@ impl Changes {
                 LinkChange::Alias(alias) => {
                     own.attributes.push(LinkAttribute::IfAlias(alias.clone()));
                 }
+                LinkChange::Local(ip) => tunnel.push(local(*ip)),
+                LinkChange::Parent(_) => tunnel.push(InfoVxlan::Link(parent.unwrap_or(0))),
+                LinkChange::Learning(on) => tunnel.push(InfoVxlan::Learning(*on)),
                 LinkChange::Hairpin(on) => port.push(InfoBridgePort::HairpinMode(*on)),
                 LinkChange::Isolated(on) => port.push(InfoBridgePort::Isolated(*on)),
                 LinkChange::VlanFiltering(on) => {
@@ -106,6 +121,16 @@ impl Changes {
                 LinkChange::AddVlan(range) => this.add_vlans.push(range.clone()),
                 LinkChange::DelVlan(range) => this.del_vlans.push(range.clone()),
             }
+        }
+        if !tunnel.is_empty() {
+            // In a message of its own, before the MTU that depends on it: `vxlan_nl2conf()` refuses
+            // an MTU beside it.
+            let mut message = target.clone();
+            message.attributes.push(LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Vxlan),
+                LinkInfo::Data(InfoData::Vxlan(tunnel)),
+            ]));
+            this.links.push(message);
         }
         if own.attributes.len() > before || !own.header.change_mask.is_empty() {
             this.links.push(own);
@@ -191,7 +216,27 @@ fn kind(kind: &LinkKind) -> InfoKind {
         LinkKind::Bridge { .. } => InfoKind::Bridge,
         LinkKind::Veth { .. } => InfoKind::Veth,
         LinkKind::MacVlan { .. } => InfoKind::MacVlan,
+        LinkKind::Vxlan(_) => InfoKind::Vxlan,
         LinkKind::Other(word) => InfoKind::from(word.as_str()),
+    }
+}
+
+/// Whatever is not said is off, or the kernel's default.
+fn tunnel(vxlan: &Vxlan, parent: Option<u32>) -> Vec<InfoVxlan> {
+    let mut data = vec![InfoVxlan::Id(vxlan.id), InfoVxlan::Learning(vxlan.learning)];
+    data.extend(parent.map(InfoVxlan::Link));
+    data.extend(vxlan.local.map(local));
+    data.extend(vxlan.port.map(InfoVxlan::Port));
+    if vxlan.gbp {
+        data.push(InfoVxlan::Gbp);
+    }
+    data
+}
+
+fn local(ip: IpAddr) -> InfoVxlan {
+    match ip {
+        IpAddr::V4(ip) => InfoVxlan::Local(ip),
+        IpAddr::V6(ip) => InfoVxlan::Local6(ip),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoMacVlan, InfoPortData, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode, State,
+    InfoBridge, InfoBridgePort, InfoData, InfoMacVlan, InfoPortData, InfoVxlan, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode, State,
 };
-use netstate::{BridgePort, Mac, MacVlanMode};
+use netstate::{BridgePort, Mac, MacVlanMode, Vxlan};
 
 /// A link with indexes where the model has names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct RawLink {
     pub(crate) mtu: u32,
     pub(crate) mac: Option<Mac>,
     pub(crate) master: Option<u32>,
-    /// Far end of a veth, parent of a macvlan: index, and the id of its namespace if another.
+    /// Far end of a veth, parent of a macvlan or a tunnel end: index, and the id of its namespace if another.
     pub(crate) lower: Option<u32>,
     pub(crate) lower_nsid: Option<i32>,
     pub(crate) alias: Option<String>,
@@ -30,6 +30,8 @@ pub(crate) struct RawLink {
     pub(crate) vlan_filtering: Option<bool>,
     pub(crate) macvlan_mode: Option<MacVlanMode>,
     pub(crate) bc_queue_len: Option<u32>,
+    /// Without its parent.
+    pub(crate) vxlan: Option<Vxlan>,
 }
 
 impl RawLink {
@@ -87,9 +89,29 @@ impl RawLink {
                     }
                 }
             }
+            LinkInfo::Data(InfoData::Vxlan(data)) => self.take_vxlan(&data),
             LinkInfo::PortData(InfoPortData::BridgePort(data)) => self.port = Some(port(&data)),
             _ => {}
         }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+    fn take_vxlan(&mut self, data: &[InfoVxlan]) {
+        let mut vxlan =
+            Vxlan { id: 0, port: None, parent: None, local: None, learning: false, gbp: false };
+        for item in data {
+            match item {
+                InfoVxlan::Id(id) => vxlan.id = *id,
+                InfoVxlan::Port(port) => vxlan.port = Some(*port),
+                InfoVxlan::Local(ip) => vxlan.local = Some((*ip).into()),
+                InfoVxlan::Local6(ip) => vxlan.local = Some((*ip).into()),
+                InfoVxlan::Learning(on) => vxlan.learning = *on,
+                InfoVxlan::Gbp => vxlan.gbp = true,
+                InfoVxlan::Link(index) => self.lower = Some(*index),
+                _ => {}
+            }
+        }
+        self.vxlan = Some(vxlan);
     }
 }
 

@@ -9,7 +9,7 @@ use netlink_packet_route::route::{
     RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use netstate::{Route, Rule};
+use netstate::{Route, RouteKind, Rule};
 
 use super::addr::family;
 
@@ -19,7 +19,10 @@ pub(crate) fn route(dev: Option<u32>, route: &Route) -> RouteMessage {
     message.header.address_family = family(route.dst.ip());
     message.header.destination_prefix_length = route.dst.prefix();
     message.header.protocol = RouteProtocol::from(route.protocol);
-    message.header.kind = RouteType::Unicast;
+    message.header.kind = match route.kind {
+        RouteKind::Unicast => RouteType::Unicast,
+        RouteKind::Blackhole => RouteType::BlackHole,
+    };
     if route.dst.is_ipv4() {
         message.header.scope = RouteScope::from(route.scope.number());
     }
@@ -46,21 +49,21 @@ pub(crate) fn route(dev: Option<u32>, route: &Route) -> RouteMessage {
 
 /// All unicast routes through a link, in whichever table, for a dump that the kernel filters.
 pub(crate) fn routes_of(family: AddressFamily, dev: u32) -> RouteMessage {
-    let mut message = unicast(family);
+    let mut message = routes(family, RouteType::Unicast);
     message.attributes.push(RouteAttribute::Oif(dev));
     message
 }
 
-/// All unicast routes made by a protocol number, for a dump that the kernel filters.
+/// All routes, of any type, made by a protocol number, for a dump that the kernel filters.
 pub(crate) fn routes_by(family: AddressFamily, protocol: u8) -> RouteMessage {
-    let mut message = unicast(family);
+    let mut message = routes(family, RouteType::Unspec);
     message.header.protocol = RouteProtocol::from(protocol);
     message
 }
 
-/// All unicast routes of a table, for a dump that the kernel filters.
+/// All routes, of any type, of a table, for a dump that the kernel filters.
 pub(crate) fn routes_in(family: AddressFamily, table: u32) -> RouteMessage {
-    let mut message = unicast(family);
+    let mut message = routes(family, RouteType::Unspec);
     set_table(&mut message, table);
     message
 }
@@ -71,6 +74,13 @@ pub(crate) fn local_query(to: IpAddr) -> RouteMessage {
     message.header.address_family = family(to);
     message.header.destination_prefix_length = if to.is_ipv4() { 32 } else { 128 };
     message.attributes.push(RouteAttribute::Destination(RouteAddress::from(to)));
+    message
+}
+
+/// Asks for the entry of the routing table that decides about an address, not for the way itself.
+pub(crate) fn match_query(to: IpAddr) -> RouteMessage {
+    let mut message = local_query(to);
+    message.header.flags = RouteFlags::FibMatch;
     message
 }
 
@@ -99,10 +109,10 @@ pub(crate) fn rules_of(family: AddressFamily) -> RuleMessage {
     message
 }
 
-fn unicast(family: AddressFamily) -> RouteMessage {
+fn routes(family: AddressFamily, kind: RouteType) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family;
-    message.header.kind = RouteType::Unicast;
+    message.header.kind = kind;
     message
 }
 

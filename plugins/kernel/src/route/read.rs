@@ -19,7 +19,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use netstate::{Addr, Fdb, LinkName, Mac, Neigh, Route, RouteScope, Rule};
+use netstate::{Addr, Fdb, LinkName, Mac, Neigh, Route, RouteKind, RouteScope, Rule};
 
 /// `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
@@ -53,15 +53,21 @@ pub(crate) fn read_addr(body: &[u8], name: &LinkName) -> Option<(u32, Addr)> {
     Some((message.header.index, Addr { link: name.clone(), net, dad }))
 }
 
-/// A unicast route with the index of its link, from `RTM_NEWROUTE`.
+/// A unicast or blackhole route with the index of its link, from `RTM_NEWROUTE`.
 pub(crate) fn read_route(body: &[u8]) -> Option<(Option<u32>, Route)> {
     let message = RouteMessage::parse(body).ok()?;
     let header = &message.header;
-    if header.kind != RouteType::Unicast || header.flags.contains(RouteFlags::Cloned) {
+    if header.flags.contains(RouteFlags::Cloned) {
         return None;
     }
+    let kind = match header.kind {
+        RouteType::Unicast => RouteKind::Unicast,
+        RouteType::BlackHole => RouteKind::Blackhole,
+        _ => return None,
+    };
     let zero = unspecified(header.address_family)?;
     let mut route = Route {
+        kind,
         dst: IpNetwork::new(zero, 0).ok()?,
         via: None,
         dev: None,
@@ -78,6 +84,8 @@ pub(crate) fn read_route(body: &[u8]) -> Option<(Option<u32>, Route)> {
     for attribute in &message.attributes {
         take_route_attribute(&mut route, &mut index, attribute, header.destination_prefix_length)?;
     }
+    // An IPv6 route that drops leads to `lo` (`ip6_validate_gw()`, net/ipv6/route.c).
+    let index = index.filter(|_| kind == RouteKind::Unicast);
     if zero.is_ipv6() {
         route.scope = RouteScope::Universe;
         route.metric = route.metric.filter(|m| *m != IP6_DEFAULT_METRIC);

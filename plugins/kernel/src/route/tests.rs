@@ -45,9 +45,9 @@ fn changes_go_in_as_few_messages_as_the_kernel_takes() {
         LinkChange::AddVlan(range(5, 5, true)),
         LinkChange::DelVlan(range(1, 1, true)),
     ];
-    let changes = Changes::new(&by_index(9), &all, Some(4));
+    let changes = Changes::new(&by_index(9), &all, (Some(4), None));
     assert_eq!(changes.links.len(), 2);
     assert_eq!((changes.add_vlans.len(), changes.del_vlans.len()), (1, 1));
     // Nothing but VLANs: no message about the link itself.
-    assert!(Changes::new(&by_name("v0"), &all[5..], None).links.is_empty());
+    assert!(Changes::new(&by_name("v0"), &all[5..], (None, None)).links.is_empty());
 }

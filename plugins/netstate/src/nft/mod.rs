@@ -4,11 +4,13 @@
 //! text `nft` reads and prints (module [`text`], which is also the text of an [`Op`](crate::Op)),
 //! and the JSON of libnftables (crate `e2e`, which compares all three in namespaces).
 
+mod networks;
 mod text;
 mod value;
 
 use std::fmt;
 
+pub use networks::NetworkSet;
 pub use text::{nft_chain, nft_element, nft_rule, nft_set_type, nft_table, quoted};
 pub use value::{DataType, Value};
 
@@ -77,6 +79,8 @@ pub struct Table {
     pub comment: String,
     /// Sets and maps, without elements.
     pub sets: Vec<Set>,
+    /// Sets of networks, which are filled when the table is made.
+    pub networks: Vec<NetworkSet>,
     /// Chains, each after the chains it jumps to.
     pub chains: Vec<Chain>,
 }
@@ -237,8 +241,18 @@ pub enum Stmt {
         /// Map in the same table, to address and port.
         map: String,
     },
-    /// `masquerade`.
-    Masquerade,
+    /// `meta mark & <mask> == <value>`.
+    Mark {
+        /// Which bits are looked at.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+    },
+    /// `masquerade [fully-random]`.
+    Masquerade {
+        /// The source port is a random one, not the next that is free.
+        fully_random: bool,
+    },
     /// `counter`.
     Counter,
     /// `accept`: no more chains of this hook and priority.

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write};
 
 use super::{
-    Chain, ChainKind, CtState, DataType, Element, Family, Field, Hook, HookPoint, Rule, Set, Stmt,
-    Table, Value,
+    Chain, ChainKind, CtState, DataType, Element, Family, Field, Hook, HookPoint, NetworkSet, Rule,
+    Set, Stmt, Table, Value,
 };
 
 /// A whole table, as `nft -f` reads it.
@@ -16,6 +16,9 @@ pub fn nft_table(table: &Table) -> String {
     }
     for set in &table.sets {
         push_set(&mut out, set);
+    }
+    for set in &table.networks {
+        push_networks(&mut out, set);
     }
     for chain in &table.chains {
         out.push_str(&nft_chain(chain));
@@ -81,6 +84,15 @@ fn push_set(out: &mut String, set: &Set) {
     let _ = writeln!(out, "\t{word} {} {{\n\t\ttype {}\n\t}}", set.name, nft_set_type(set));
 }
 
+fn push_networks(out: &mut String, set: &NetworkSet) {
+    let (key, elements) = (set.key(), join(&set.networks, ", "));
+    let _ = write!(
+        out,
+        "\tset {} {{\n\t\ttype {key}\n\t\tflags interval\n\t\telements = {{ {elements} }}\n\t}}\n",
+        set.name
+    );
+}
+
 fn hook_line(hook: &Hook) -> String {
     let kind = match hook.kind {
         ChainKind::Filter => "filter",
@@ -109,7 +121,9 @@ fn stmt(stmt: &Stmt) -> String {
         Stmt::DnatMap { family, fields, map } => {
             format!("dnat {family} to {} map @{map}", concat(fields))
         }
-        Stmt::Masquerade => "masquerade".to_owned(),
+        Stmt::Mark { mask, value } => format!("meta mark & {mask:#010x} == {value:#010x}"),
+        Stmt::Masquerade { fully_random: false } => "masquerade".to_owned(),
+        Stmt::Masquerade { fully_random: true } => "masquerade fully-random".to_owned(),
         Stmt::Counter => "counter".to_owned(),
         Stmt::Accept => "accept".to_owned(),
         Stmt::Drop => "drop".to_owned(),

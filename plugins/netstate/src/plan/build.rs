@@ -155,12 +155,14 @@ impl<'a> Planner<'a> {
     fn add_neighs(&mut self, ns: &Ns, want: &NetState) {
         for neigh in &want.neighs {
             if self.work.ns_mut(ns.clone()).neighs.insert(neigh.clone()) {
-                self.push(Phase::Neighs, ns, Op::AddNeigh(neigh.clone()));
+                let is_ours = self.owns_content_of(ns, &neigh.link);
+                self.push_replacing(Phase::Neighs, ns, Op::AddNeigh(neigh.clone()), is_ours);
             }
         }
         for entry in &want.fdb {
             if self.work.ns_mut(ns.clone()).fdb.insert(entry.clone()) {
-                self.push(Phase::Neighs, ns, Op::AddFdb(entry.clone()));
+                let is_ours = self.owns_content_of(ns, &entry.link);
+                self.push_replacing(Phase::Neighs, ns, Op::AddFdb(entry.clone()), is_ours);
             }
         }
     }
@@ -181,7 +183,8 @@ impl<'a> Planner<'a> {
         missing.sort_by_key(|route| route.via.is_some());
         work.routes.extend(missing.iter().map(|route| (*route).clone()));
         for route in missing {
-            self.push(Phase::Routes, ns, Op::AddRoute(route.clone()));
+            let is_ours = self.owns_route(ns, route);
+            self.push_replacing(Phase::Routes, ns, Op::AddRoute(route.clone()), is_ours);
         }
     }
 

@@ -1,7 +1,9 @@
 //! When two objects are the same, and how a link is changed into another.
 
+use std::net::IpAddr;
+
 use crate::addr::Addr;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, Vxlan};
 use crate::name::LinkName;
 use crate::nft::Element;
 use crate::route::{IPV6_METRIC, Route, RouteScope};
@@ -28,8 +30,25 @@ pub(crate) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
                 && mode == want_mode
                 && (want_len.is_none() || bc_queue_len == want_len)
         }
+        (LinkKind::Vxlan(have), LinkKind::Vxlan(want)) => same_tunnel(have, want),
         _ => have == want,
     }
+}
+
+/// Whether what cannot be changed is the same: of the source address its family, of the parent its
+/// namespace, and that there is one.
+fn same_tunnel(have: &Vxlan, want: &Vxlan) -> bool {
+    let same_family = |ip: IpAddr| have.local.is_some_and(|h| h.is_ipv4() == ip.is_ipv4());
+    let can_move = match (&have.parent, &want.parent) {
+        (Some(have), Some(want)) => have.ns == want.ns,
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    have.id == want.id
+        && have.gbp == want.gbp
+        && (want.port.is_none() || have.port == want.port)
+        && want.local.is_none_or(same_family)
+        && can_move
 }
 
 /// The changes that make `have` into `want`; none if it is that already.
@@ -54,6 +73,7 @@ pub(crate) fn same_route(have: &Route, want: &Route, rigour: Rigour) -> bool {
         have == want || (want.is_none() && rigour == Rigour::Contained)
     };
     same_route_key(have, want)
+        && have.kind == want.kind
         && have.via == want.via
         && (want.dev.is_none() || have.dev == want.dev)
         && have.protocol == want.protocol
@@ -94,10 +114,10 @@ pub(super) fn same_claim(a: &Element, b: &Element) -> bool {
     a.key == b.key && a.comment == b.comment
 }
 
-/// In this order: a bridge takes its MTU and address from the ports that join it, so a port has its
+/// In this order: a tunnel end's MTU is bounded by its parent's; a bridge takes its MTU and address from the ports that join it, so a port has its
 /// own before; and it is up when all else is right.
 fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkChange> {
-    let mut changes = Vec::new();
+    let mut changes = tunnel_changes(&have.kind, &want.kind);
     changes.extend(differing(have.mtu, want.mtu).map(LinkChange::Mtu));
     changes.extend(differing(have.mac, want.mac).map(LinkChange::Mac));
     if have.promisc != want.promisc && (want.promisc || strip) {
@@ -123,6 +143,17 @@ fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkCha
     }
     if have.up != want.up && (want.up || strip) {
         changes.push(LinkChange::Up(want.up));
+    }
+    changes
+}
+
+fn tunnel_changes(have: &LinkKind, want: &LinkKind) -> Vec<LinkChange> {
+    let (LinkKind::Vxlan(have), LinkKind::Vxlan(want)) = (have, want) else { return Vec::new() };
+    let mut changes = Vec::new();
+    changes.extend(differing(have.parent.clone(), want.parent.clone()).map(LinkChange::Parent));
+    changes.extend(differing(have.local, want.local).map(LinkChange::Local));
+    if have.learning != want.learning {
+        changes.push(LinkChange::Learning(want.learning));
     }
     changes
 }

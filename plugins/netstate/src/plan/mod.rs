@@ -8,6 +8,7 @@ pub(crate) mod compare;
 mod order;
 mod planner;
 mod remove;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +75,14 @@ impl Plan {
     #[must_use]
     pub fn between(observed: &Observed, desired: &Desired, scope: &Scope) -> Self {
         Self::compare(observed, desired, Owned::Scope(scope), Rigour::Exact)
+    }
+
+    /// The changes from what was made before, all of it ours, to what is wanted now. Nothing is
+    /// looked at: the price depends on these two alone, not on what else there is.
+    #[must_use]
+    pub fn update(before: &Desired, desired: &Desired) -> Self {
+        let there = Observed(before.0.clone());
+        Self::compare(&there, desired, Owned::Everything, Rigour::Exact)
     }
 
     /// Whether nothing has to change.

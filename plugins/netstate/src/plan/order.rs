@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
-use crate::link::{Link, LinkKind, LinkRef};
+use crate::link::{Link, LinkRef};
 use crate::name::Ns;
 use crate::op::Step;
 
@@ -140,14 +140,8 @@ fn visit(
 fn needs(at: &LinkRef, link: &Link) -> Vec<LinkRef> {
     let master = link.master.iter().map(|name| LinkRef { ns: at.ns.clone(), name: name.clone() });
     let mut needs: Vec<LinkRef> = master.collect();
-    match &link.kind {
-        LinkKind::MacVlan { parent, .. } => needs.push(parent.clone()),
-        LinkKind::Veth { peer } if peer < at => needs.push(peer.clone()),
-        LinkKind::Veth { .. }
-        | LinkKind::Loopback
-        | LinkKind::Bridge { .. }
-        | LinkKind::Other(_) => {}
-    }
+    needs.extend(link.kind.parent().cloned());
+    needs.extend(link.kind.peer().filter(|peer| *peer < at).cloned());
     needs
 }
 

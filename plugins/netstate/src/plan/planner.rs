@@ -71,6 +71,12 @@ impl<'a> Planner<'a> {
         self.steps
     }
 
+    /// Adds a step that takes the place of what is there, if that is ours to take.
+    pub(super) fn push_replacing(&mut self, phase: Phase, ns: &Ns, op: Op, is_ours: bool) {
+        let mode = if is_ours && self.rigour == Rigour::Exact { Mode::Replace } else { self.mode };
+        self.steps.push(Placed { phase, step: Step { ns: ns.clone(), op, mode } });
+    }
+
     /// Adds a step. A removal does not mind that the thing is gone already.
     pub(super) fn push(&mut self, phase: Phase, ns: &Ns, op: Op) {
         let mode = if op.is_removal() { Mode::Fresh } else { self.mode };
@@ -99,6 +105,10 @@ impl<'a> Planner<'a> {
             Owned::Scope(scope) => scope.links.contains(at) && self.want.link(at).is_some(),
             Owned::Everything => true,
         }
+    }
+
+    pub(super) fn owns_content_of(&self, ns: &Ns, link: &LinkName) -> bool {
+        self.owns_content(&LinkRef { ns: ns.clone(), name: link.clone() })
     }
 
     pub(super) fn owns_route(&self, ns: &Ns, route: &Route) -> bool {

@@ -8,9 +8,11 @@ use super::compare::{
 };
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
+use super::room::{entry_makes_room, makes_room, moves_afar};
+use crate::addr::Neigh;
 use crate::cascade::same_addr;
-use crate::link::{Link, LinkKind, LinkRef};
-use crate::name::{LinkName, Ns};
+use crate::link::{Link, LinkRef};
+use crate::name::{LinkName, Mac, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
 use crate::state::{NetState, State};
@@ -43,7 +45,7 @@ impl Planner<'_> {
                 return false;
             };
             match self.want.link(at) {
-                Some(want) => want.kind.is_made() && self.must_be_made_anew(have, want),
+                Some(want) => want.kind.is_made() && self.must_be_made_anew(at, have, want),
                 None => {
                     self.rigour == Rigour::Exact && self.owns_link(at) && !mentioned.contains(at)
                 }
@@ -53,12 +55,12 @@ impl Planner<'_> {
     }
 
     /// Also a veth whose far end is not where it must be: it may have been renamed or moved.
-    fn must_be_made_anew(&self, have: &Link, want: &Link) -> bool {
+    fn must_be_made_anew(&self, at: &LinkRef, have: &Link, want: &Link) -> bool {
         let peer_is_lost = want
             .kind
             .peer()
             .is_some_and(|peer| self.want.link(peer).is_some() && self.work.link(peer).is_none());
-        peer_is_lost || !same_kind(&have.kind, &want.kind)
+        peer_is_lost || moves_afar(at, have, want) || !same_kind(&have.kind, &want.kind)
     }
 
     fn dying_with(&self, doomed: &[LinkRef]) -> BTreeSet<LinkRef> {
@@ -113,6 +115,7 @@ impl Planner<'_> {
         let Some(have) = self.work.ns(ns) else { return };
         let none = NetState::default();
         let wanted = self.want.ns(ns).unwrap_or(&none).routes_by_dst();
+        let there = have.routes_by_dst();
         let mut gone = Vec::new();
         for route in &have.routes {
             let rivals = wanted.get(&route.dst).map(Vec::as_slice).unwrap_or_default();
@@ -127,12 +130,16 @@ impl Planner<'_> {
                 Rigour::Contained => in_the_way,
             };
             if goes {
-                gone.push(route.clone());
+                let there = there.get(&route.dst).map(Vec::as_slice).unwrap_or_default();
+                let makes_room = self.rigour == Rigour::Exact && makes_room(route, there, rivals);
+                gone.push((route.clone(), makes_room));
             }
         }
-        for route in gone {
+        for (route, makes_room) in gone {
             self.work.ns_mut(ns.clone()).routes.remove(&route);
-            self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
+            if !makes_room {
+                self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
+            }
         }
     }
 
@@ -141,16 +148,25 @@ impl Planner<'_> {
         let none = NetState::default();
         let want = self.want.ns(ns).unwrap_or(&none);
         for neigh in have.neighs.difference(&want.neighs) {
-            let in_the_way = want.neighs.iter().any(|w| w.link == neigh.link && w.ip == neigh.ip);
+            let lowest = Neigh { mac: Mac([0; 6]), ..neigh.clone() };
+            let in_the_way = want
+                .neighs
+                .range(lowest..)
+                .next()
+                .is_some_and(|w| w.link == neigh.link && w.ip == neigh.ip);
             if self.content_goes(ns, &neigh.link, dying, in_the_way) {
                 self.work.ns_mut(ns.clone()).neighs.remove(neigh);
-                self.push(Phase::DelNeighs, ns, Op::DelNeigh(neigh.clone()));
+                if !(in_the_way && self.rigour == Rigour::Exact) {
+                    self.push(Phase::DelNeighs, ns, Op::DelNeigh(neigh.clone()));
+                }
             }
         }
         for entry in have.fdb.difference(&want.fdb) {
             if self.content_goes(ns, &entry.link, dying, false) {
                 self.work.ns_mut(ns.clone()).fdb.remove(entry);
-                self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
+                if !entry_makes_room(&have, want, entry) {
+                    self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
+                }
             }
         }
     }
@@ -275,13 +291,7 @@ fn mentioned_links(state: &State) -> BTreeSet<LinkRef> {
             .chain(state.fdb.iter().map(|e| &e.link))
             .chain(state.links.values().filter_map(|l| l.master.as_ref()));
         found.extend(names.map(|name| LinkRef { ns: ns.clone(), name: name.clone() }));
-        found.extend(state.links.values().filter_map(|link| match &link.kind {
-            LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
-            LinkKind::Veth { .. }
-            | LinkKind::Loopback
-            | LinkKind::Bridge { .. }
-            | LinkKind::Other(_) => None,
-        }));
+        found.extend(state.links.values().filter_map(|link| link.kind.parent().cloned()));
     }
     found
 }

@@ -265,7 +265,10 @@ fn with_element(owner: &str) -> State {
     let host = state.ns_mut(Ns::Host);
     host.add_element(SetId::new(&id, "ports"), element);
     let comment = "schema 1".to_owned();
-    host.tables.insert(id.clone(), Table { id, comment, sets: vec![set], chains: Vec::new() });
+    host.tables.insert(
+        id.clone(),
+        Table { id, comment, sets: vec![set], networks: vec![], chains: Vec::new() },
+    );
     state
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::link::has_ipv6;
+use super::tunnel::is_v6;
 use super::{Fault, Outcome, Sim, exists};
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::cascade::{link_of, same_addr};
@@ -10,9 +11,11 @@ use crate::link::{Link, LinkKind, LinkRef};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::op::{Mode, Op};
 use crate::plan::compare::{Rigour, same_addr_key, same_route, same_route_key};
-use crate::route::{Route, RouteScope, Rule};
+use crate::route::{Route, RouteKind, RouteScope, Rule};
 use crate::state::NetState;
 
+/// `RTPROT_BOOT` (`include/uapi/linux/rtnetlink.h`).
+const BOOT: u8 = 3;
 const NO_IPV6: &str = "the MTU is too small for IPv6";
 
 impl Sim {
@@ -54,15 +57,28 @@ impl Sim {
         route: &Route,
         mode: Mode,
     ) -> Result<Outcome, Fault> {
-        let dev = self.device_of(ns, route)?;
+        let dev = match route.kind {
+            RouteKind::Unicast => Some(self.device_of(ns, route)?),
+            RouteKind::Blackhole if route.via.is_some() || route.dev.is_some() => {
+                return Err(Fault::Invalid("a route that drops leads nowhere"));
+            }
+            RouteKind::Blackhole => None,
+        };
         let space = self.space(ns);
         if route.src.is_some_and(|src| !space.has_ip(src)) {
             return Err(Fault::Invalid("the source is no address of this namespace"));
         }
-        if let Some(have) = space.routes.iter().find(|have| same_route_key(have, route)) {
-            return exists(mode, same_route(have, route, Rigour::Exact));
+        let rivals: Vec<Route> =
+            space.routes.iter().filter(|have| same_route_key(have, route)).cloned().collect();
+        if let Some(have) = rivals.first() {
+            let same = same_route(have, route, Rigour::Exact);
+            let may_go = have.protocol == route.protocol || have.protocol == BOOT;
+            if same || mode != Mode::Replace || !may_go {
+                return exists(mode, same);
+            }
+            space.routes.retain(|have| !rivals.contains(have));
         }
-        space.routes.insert(Route { dev: Some(dev), ..route.clone() });
+        space.routes.insert(Route { dev, ..route.clone() });
         Ok(Outcome::NEW)
     }
 
@@ -80,8 +96,11 @@ impl Sim {
     ) -> Result<Outcome, Fault> {
         self.link(ns, &neigh.link)?;
         let space = self.space(ns);
-        if let Some(have) = space.neighs.iter().find(|have| same_place(have, neigh)) {
-            return exists(mode, have == neigh);
+        if let Some(have) = space.neighs.iter().find(|have| same_place(have, neigh)).cloned() {
+            if mode != Mode::Replace || have == *neigh {
+                return exists(mode, have == *neigh);
+            }
+            space.neighs.remove(&have);
         }
         space.neighs.insert(neigh.clone());
         Ok(Outcome::NEW)
@@ -98,10 +117,17 @@ impl Sim {
 
     pub(super) fn add_fdb(&mut self, ns: &Ns, entry: &Fdb, mode: Mode) -> Result<Outcome, Fault> {
         let link = self.link(ns, &entry.link)?;
-        if link.kind != LinkKind::Other("vxlan".to_owned()) {
+        let LinkKind::Vxlan(vxlan) = &link.kind else {
             return Err(Fault::NotSupported("not a VXLAN link"));
+        };
+        if is_v6(vxlan) != entry.dst.is_ipv6() {
+            return Err(Fault::NotSupported("the destination is of another family"));
         }
-        let is_new = self.space(ns).fdb.insert(entry.clone());
+        let space = self.space(ns);
+        if mode == Mode::Replace && !entry.is_list() {
+            space.fdb.retain(|e| e.link != entry.link || e.mac != entry.mac || e == entry);
+        }
+        let is_new = space.fdb.insert(entry.clone());
         if is_new { Ok(Outcome::NEW) } else { exists(mode, true) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Fault, Outcome, Sim, exists};
 use crate::cascade::IPV6_MIN_MTU;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit, Vxlan};
 use crate::name::{LinkName, Mac, Ns};
 use crate::op::{Mode, Op, Step};
 use crate::plan::compare::{Rigour, link_changes, same_kind};
@@ -32,7 +32,7 @@ impl Sim {
         let mut born = Link { kind: with_defaults(&link.kind), ..link.clone() };
         let index = self.give_index(at.clone());
         born.mac = born.mac.or(Some(random_mac(index)));
-        born.mtu = born.mtu.or(Some(self.default_mtu(&link.kind)));
+        born.mtu = Some(self.mtu_at_birth(link));
         born.port = born.master.as_ref().map(|_| BridgePort::as_born());
         self.space(ns).add_link(born.clone());
         for change in born.changes_to(&Link { port: link.port.clone(), ..born.clone() }) {
@@ -136,6 +136,7 @@ impl Sim {
                     Ok(())
                 }
             }
+            (LinkKind::Vxlan(vxlan), None) => self.check_new_tunnel(vxlan),
             (LinkKind::Bridge { .. } | LinkKind::Loopback | LinkKind::Other(_), None) => {
                 let made = link.kind.is_made();
                 if made { Ok(()) } else { Err(Fault::NotSupported("this link cannot be made")) }
@@ -162,15 +163,17 @@ impl Sim {
                 LinkKind::Loopback
                 | LinkKind::Veth { .. }
                 | LinkKind::MacVlan { .. }
+                | LinkKind::Vxlan(_)
                 | LinkKind::Other(_) => Err(Fault::NotSupported("not a bridge")),
             },
+            LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
+                self.check_tunnel_change(link, change)
+            }
             LinkChange::Mac(mac) if !mac.is_unicast() => {
                 Err(Fault::Invalid("not a unicast address"))
             }
             LinkChange::Mtu(mtu) => {
-                let LinkKind::MacVlan { parent, .. } = &link.kind else { return Ok(()) };
-                let limit = self.state.link(parent).and_then(|parent| parent.mtu);
-                let fits = limit.is_none_or(|limit| *mtu <= limit);
+                let fits = self.mtu_limit(&link.kind).is_none_or(|limit| *mtu <= limit);
                 if fits { Ok(()) } else { Err(Fault::Invalid(LARGER_THAN_PARENT)) }
             }
             LinkChange::Mac(_)
@@ -200,9 +203,15 @@ impl Sim {
         if is_bridge { Ok(()) } else { Err(Fault::NotSupported("the master is not a bridge")) }
     }
 
+    /// A tunnel end that is told too much gets what fits (`vxlan_config_apply()`).
+    fn mtu_at_birth(&self, link: &Link) -> u32 {
+        let default = self.default_mtu(&link.kind);
+        let asked = link.mtu.unwrap_or(default);
+        if matches!(link.kind, LinkKind::Vxlan(_)) { asked.min(default) } else { asked }
+    }
+
     fn default_mtu(&self, kind: &LinkKind) -> u32 {
-        let LinkKind::MacVlan { parent, .. } = kind else { return ETHERNET_MTU };
-        self.state.link(parent).and_then(|parent| parent.mtu).unwrap_or(ETHERNET_MTU)
+        self.mtu_limit(kind).unwrap_or(ETHERNET_MTU)
     }
 }
 
@@ -222,6 +231,10 @@ fn with_defaults(kind: &LinkKind) -> LinkKind {
             // MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c.
             bc_queue_len: bc_queue_len.or(Some(1000)),
         },
+        LinkKind::Vxlan(vxlan) => {
+            // VXLAN_PORT's default, drivers/net/vxlan/vxlan_core.c.
+            LinkKind::Vxlan(Vxlan { port: vxlan.port.or(Some(8472)), ..vxlan.clone() })
+        }
         LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Other(_) => kind.clone(),
     }
 }

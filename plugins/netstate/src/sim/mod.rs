@@ -12,6 +12,7 @@ mod nft;
 mod observe;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::collections::BTreeMap;
 
@@ -201,7 +202,7 @@ impl Outcome {
 fn exists(mode: Mode, is_what_was_asked_for: bool) -> Result<Outcome, Fault> {
     match mode {
         Mode::Fresh => Err(Fault::Exists),
-        Mode::Ensure if is_what_was_asked_for => Ok(Outcome::SAME),
-        Mode::Ensure => Err(Fault::Differs),
+        Mode::Ensure | Mode::Replace if is_what_was_asked_for => Ok(Outcome::SAME),
+        Mode::Ensure | Mode::Replace => Err(Fault::Differs),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{samples, scenes};
-use crate::{NsNames, Observed, Plan, Scope};
+use crate::{LinkKind, NsNames, Observed, Plan, Scope};
 
 #[test]
 fn operations_print_as_commands() {
@@ -55,8 +55,8 @@ fn a_macvlan_attachment_is_planned() {
 
 #[test]
 fn a_link_made_anew_gets_back_what_died_with_it() {
-    let want = scenes::overlay("vxlan");
-    let there = Observed(scenes::overlay("dummy").0);
+    let want = scenes::overlay(LinkKind::Vxlan(scenes::tunnel()));
+    let there = Observed(scenes::overlay(LinkKind::Other("dummy".to_owned())).0);
     let text = format!("{}", Plan::between(&there, &want, &Scope::of(&want)));
     golden("made-anew.txt", &text);
 }

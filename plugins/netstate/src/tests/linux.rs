@@ -2,7 +2,7 @@
 //! must be what the simulated kernel says. This holds module `cascade` to Linux.
 //!
 //! Left out is what a kernel may have been built without: VLANs, and links other than bridges,
-//! veths and macvlans. Needs root, as `commands` does.
+//! veths, macvlans and VXLAN tunnel ends. Needs root, as `commands` does.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use super::properties::scope_of;
 use super::states::states;
 use crate::{
     BridgePort, Desired, Link, LinkKind, LinkName, LinkRef, Mode, NetState, Ns, NsNames, Observed,
-    Plan, State,
+    Plan, State, Vxlan,
 };
 
 proptest! {
@@ -51,9 +51,8 @@ fn plain(mut state: State) -> State {
     let links: Vec<LinkRef> = state.links().map(|(at, _)| at).collect();
     for at in links {
         let space = state.ns_mut(at.ns);
-        space.fdb.clear();
         let Some(link) = space.links.get_mut(&at.name) else { continue };
-        if matches!(link.kind, LinkKind::MacVlan { .. }) {
+        if matches!(link.kind, LinkKind::MacVlan { .. } | LinkKind::Vxlan(_)) {
             // It could not have the MTU of other ports.
             link.master = None;
         }
@@ -79,7 +78,7 @@ fn script(create: &Plan, between: &Plan) -> String {
     for step in create.steps.iter().chain(&between.steps) {
         let command = step.command(&names);
         let pardon = match step.mode {
-            Mode::Ensure => "grep -q 'exists\\|already assigned' /run/err",
+            Mode::Ensure | Mode::Replace => "grep -q 'exists\\|already assigned' /run/err",
             Mode::Fresh if step.op.is_removal() => "grep -q 'Address not found' /run/err",
             Mode::Fresh => "false",
         };
@@ -91,9 +90,10 @@ fn script(create: &Plan, between: &Plan) -> String {
     for (ns, flag) in [("Host", ""), ("Container", "-n box")] {
         let _ = write!(
             script,
-            "echo {ns}; for what in link addr; do echo $what; ip {flag} -o $what show; done
+            "echo {ns}; echo link; ip {flag} -o -d link show; echo addr; ip {flag} -o addr show
             echo route; ip {flag} route show; ip {flag} -6 route show
             echo neigh; ip {flag} neigh show nud permanent
+            echo fdb; bridge {flag} fdb show | grep ' dst ' | grep -v '^00:00:00:00:00:00' || true
             "
         );
     }
@@ -106,13 +106,16 @@ fn render(state: &State) -> BTreeSet<String> {
     for (ns, space) in state.iter() {
         let mut add = |line: String| lines.insert(format!("{ns:?} {line}"));
         for link in space.links.values().filter(|link| link.name != LinkName::lo()) {
-            add(render_link(link));
+            add(render_link(ns, link));
         }
         for addr in &space.addrs {
             add(format!("addr {} {}", addr.link, addr.net));
         }
         for neigh in &space.neighs {
             add(format!("neigh {} {} {}", neigh.ip, neigh.link, neigh.mac));
+        }
+        for entry in &space.fdb {
+            add(format!("fdb {} {} {}", entry.mac, entry.link, entry.dst));
         }
         render_routes(space).for_each(|line| {
             add(line);
@@ -121,11 +124,17 @@ fn render(state: &State) -> BTreeSet<String> {
     lines
 }
 
-fn render_link(link: &Link) -> String {
+fn render_link(ns: &Ns, link: &Link) -> String {
     let Link { name, mtu, master, up, promisc, alias, mac, .. } = link;
     let master = master.as_ref().map(|m| m.as_str()).unwrap_or_default();
     let (mac, alias) = (mac.unwrap(), alias.as_deref().unwrap_or_default());
-    format!("link {name} {} {mac} [{master}] {up} {promisc} {alias:?}", mtu.unwrap())
+    let mut tunnel = String::new();
+    if let LinkKind::Vxlan(Vxlan { id, local, parent, learning, gbp, .. }) = &link.kind {
+        // Of a parent elsewhere `ip` shows the number it has there.
+        let dev = parent.as_ref().filter(|at| at.ns == *ns).map(|at| at.name.as_str());
+        tunnel = format!("{id} {} {dev:?} {learning} {gbp}", local.unwrap());
+    }
+    format!("link {name} {} {mac} [{master}] {up} {promisc} {alias:?} {tunnel}", mtu.unwrap())
 }
 
 fn render_routes(space: &NetState) -> impl Iterator<Item = String> {
@@ -151,7 +160,7 @@ fn parse(out: &str) -> BTreeSet<String> {
                     "Host" => ns = Ns::Host,
                     "Container" => ns = Ns::Container,
                     other => {
-                        what = ["link", "addr", "route", "neigh"]
+                        what = ["link", "addr", "route", "neigh", "fdb"]
                             .into_iter()
                             .find(|known| *known == other)
                             .unwrap()
@@ -165,6 +174,10 @@ fn parse(out: &str) -> BTreeSet<String> {
                 own.then(|| format!("addr {} {}", words[1], words[3]))
             }
             (words, "route") => parse_route(line, words),
+            (words, "fdb") => {
+                let dst = after(words, "dst").unwrap();
+                Some(format!("fdb {} {} {dst}", words[0], after(words, "dev").unwrap()))
+            }
             (words, _) => Some(format!("neigh {} {} {}", words[0], words[2], words[4])),
         };
         lines.extend(parsed.map(|line| format!("{ns:?} {line}")));
@@ -182,7 +195,18 @@ fn parse_link(line: &str, words: &[&str]) -> Option<String> {
     let (mtu, mac) = (after(words, "mtu")?, after(words, "link/ether")?);
     let master = after(words, "master").unwrap_or_default();
     let alias = line.split("alias ").nth(1).unwrap_or_default().trim();
-    Some(format!("link {name} {mtu} {mac} [{master}] {} {} {alias:?}", has("UP"), has("PROMISC")))
+    let (up, promisc) = (has("UP"), has("PROMISC"));
+    let tunnel = parse_tunnel(words).unwrap_or_default();
+    Some(format!("link {name} {mtu} {mac} [{master}] {up} {promisc} {alias:?} {tunnel}"))
+}
+
+fn parse_tunnel(words: &[&str]) -> Option<String> {
+    let is_far = words.iter().any(|word| word.starts_with("link-netns"));
+    let words = &words[words.iter().position(|word| *word == "vxlan")?..];
+    let (id, local, dev) = (after(words, "id")?, after(words, "local")?, after(words, "dev"));
+    let dev = dev.filter(|_| !is_far);
+    let (learning, gbp) = (!words.contains(&"nolearning"), words.contains(&"gbp"));
+    Some(format!("{id} {local} {dev:?} {learning} {gbp}"))
 }
 
 fn parse_route(line: &str, words: &[&str]) -> Option<String> {

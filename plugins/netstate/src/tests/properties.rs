@@ -134,10 +134,8 @@ proptest! {
         let mut runs: Vec<&Ns> = plan.steps.iter().map(|step| &step.ns).collect();
         runs.dedup();
         // Each stage may visit both; only links that need links of the other go back and forth.
-        let far = b.links().filter(|(at, link)| match &link.kind {
-            LinkKind::MacVlan { parent, .. } => parent.ns != at.ns,
-            LinkKind::Veth { peer } => peer.ns != at.ns,
-            LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Other(_) => false,
+        let far = b.links().filter(|(at, link)| {
+            link.kind.peer().or(link.kind.parent()).is_some_and(|other| other.ns != at.ns)
         });
         prop_assert!(runs.len() <= 4 + 2 * far.count(), "{plan}");
     }
@@ -209,8 +207,8 @@ fn vague(mut state: State) -> State {
             || space.routes.iter().any(|r| r.dev.as_ref() == Some(&at.name) && r.dst.is_ipv6());
         let Some(link) = space.links.get_mut(&at.name) else { continue };
         // Where the MTU decides what is possible it must be asked for.
-        let is_macvlan = matches!(link.kind, LinkKind::MacVlan { .. });
-        if !has_ipv6 && !is_macvlan && !parents.contains(at) {
+        let has_parent = link.kind.parent().is_some();
+        if !has_ipv6 && !has_parent && !parents.contains(at) {
             link.mtu = None;
         }
         if n % 3 != 0 {

@@ -3,7 +3,7 @@
 use crate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
 use crate::{
     Addr, BridgePort, Desired, Fdb, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode, Neigh, Ns,
-    Route, RouteScope, State, SysctlKey,
+    Route, RouteScope, State, SysctlKey, Vxlan,
 };
 
 /// ```text
@@ -77,13 +77,25 @@ pub(super) fn macvlan() -> Desired {
     own
 }
 
+/// A tunnel end on `eno1`.
+pub(super) fn tunnel() -> Vxlan {
+    Vxlan {
+        id: 1,
+        port: Some(8472),
+        parent: Some(LinkRef { ns: Ns::Host, name: name("eno1") }),
+        local: Some(net("192.0.2.1/32").ip()),
+        learning: false,
+        gbp: false,
+    }
+}
+
 /// A link of some kind with all that can lie on one, and a route elsewhere that prefers its
 /// address.
-pub(super) fn overlay(kind: &str) -> Desired {
+pub(super) fn overlay(kind: LinkKind) -> Desired {
     let mut want = Desired::default();
     let host = want.0.ns_mut(Ns::Host);
     let link = || name("netd.1");
-    host.add_link(Link::new(link(), LinkKind::Other(kind.to_owned())));
+    host.add_link(Link::new(link(), kind));
     host.addrs.insert(Addr::new(link(), net("10.244.1.0/32")));
     host.sysctls.insert(SysctlKey::conf("ipv6", &link(), "accept_ra"), "0".to_owned());
     let mac = Mac([2, 0, 0, 0, 0, 7]);
@@ -113,7 +125,13 @@ pub(super) fn routed_bridge(up: bool) -> Desired {
 fn table() -> Table {
     let set = Set { name: "masq4".to_owned(), key: vec![DataType::Ipv4Addr], data: Vec::new() };
     let id = TableId::new(Family::Inet, "netd");
-    Table { id, comment: "schema 1".to_owned(), sets: vec![set], chains: Vec::new() }
+    Table {
+        id,
+        comment: "schema 1".to_owned(),
+        sets: vec![set],
+        networks: vec![],
+        chains: Vec::new(),
+    }
 }
 
 fn via(dst: &str, gateway: &str, dev: &str) -> Route {

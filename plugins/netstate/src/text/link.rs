@@ -1,7 +1,7 @@
 //! Commands for links.
 
 use super::shell::{Line, Tool, View, Words};
-use crate::link::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange};
+use crate::link::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
 use crate::name::LinkName;
 
 /// `ip link add`, and what the kernel does not take in the same message
@@ -9,12 +9,14 @@ use crate::name::LinkName;
 pub(super) fn add(link: &Link, peer: Option<&PeerInit>, view: &View<'_>) -> Vec<Line> {
     let mut words = Words::new("link add");
     let mut born_elsewhere = None;
-    if let LinkKind::MacVlan { parent, .. } = &link.kind {
-        words.pair("link", &parent.name);
+    if let Some(parent) = link.kind.parent() {
+        if matches!(link.kind, LinkKind::MacVlan { .. }) {
+            words.pair("link", &parent.name);
+        }
         born_elsewhere = view.own.filter(|own| **own != parent.ns);
     }
     words.pair("name", &link.name);
-    if let (Some(own), LinkKind::MacVlan { parent, .. }) = (born_elsewhere, &link.kind) {
+    if let (Some(own), Some(parent)) = (born_elsewhere, link.kind.parent()) {
         let from_parent = View { own: Some(&parent.ns), names: view.names };
         if let Some(netns) = from_parent.netns(own) {
             words.word("netns");
@@ -39,7 +41,7 @@ pub(super) fn add(link: &Link, peer: Option<&PeerInit>, view: &View<'_>) -> Vec<
         push_peer(&mut words, peer, view);
     }
     let mut first = words.into_line(Tool::Ip);
-    if let (Some(_), LinkKind::MacVlan { parent, .. }) = (born_elsewhere, &link.kind) {
+    if let (Some(_), Some(parent)) = (born_elsewhere, link.kind.parent()) {
         first.ns = Some(parent.ns.clone());
     }
     let mut lines = vec![first];
@@ -64,6 +66,9 @@ pub(super) fn set(name: &LinkName, changes: &[LinkChange]) -> Vec<Line> {
         } else {
             let mut words = Words::new(verb.words());
             words.pair("dev", name);
+            if verb == Verb::IpSetVxlan {
+                words.word("type vxlan");
+            }
             push_change(&mut words, change);
             lines.push((verb, words));
         }
@@ -87,8 +92,25 @@ fn kind(words: &mut Words, kind: &LinkKind) {
             words.word(macvlan_mode(*mode));
             words.pair_if("bcqueuelen", *bc_queue_len);
         }
+        LinkKind::Vxlan(vxlan) => push_vxlan(words, vxlan),
         LinkKind::Other(kind) => words.pair("type", kind),
     }
+}
+
+/// iproute2 asks for the port with words where it is not told one; 0 is the kernel's default.
+fn push_vxlan(words: &mut Words, vxlan: &Vxlan) {
+    words.pair("type vxlan id", vxlan.id);
+    words.pair_if("local", vxlan.local);
+    words.pair_if("dev", vxlan.parent.as_ref().map(|parent| &parent.name));
+    words.pair("dstport", vxlan.port.unwrap_or(0));
+    words.word(learning(vxlan.learning));
+    if vxlan.gbp {
+        words.word("gbp");
+    }
+}
+
+fn learning(on: bool) -> &'static str {
+    if on { "learning" } else { "nolearning" }
 }
 
 fn macvlan_mode(mode: MacVlanMode) -> &'static str {
@@ -128,6 +150,7 @@ enum Verb {
     IpSet,
     /// What follows `type` must end the command.
     IpSetType,
+    IpSetVxlan,
     BridgeSet,
     VlanAdd,
     VlanDel,
@@ -143,6 +166,9 @@ impl Verb {
             | LinkChange::Promisc(_)
             | LinkChange::Alias(_) => Self::IpSet,
             LinkChange::VlanFiltering(_) => Self::IpSetType,
+            LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
+                Self::IpSetVxlan
+            }
             LinkChange::Hairpin(_) | LinkChange::Isolated(_) => Self::BridgeSet,
             LinkChange::AddVlan(_) => Self::VlanAdd,
             LinkChange::DelVlan(_) => Self::VlanDel,
@@ -151,12 +177,12 @@ impl Verb {
 
     /// Whether several changes fit into one command.
     fn joins(self) -> bool {
-        matches!(self, Self::IpSet | Self::BridgeSet)
+        matches!(self, Self::IpSet | Self::IpSetVxlan | Self::BridgeSet)
     }
 
     fn words(self) -> &'static str {
         match self {
-            Self::IpSet | Self::IpSetType | Self::BridgeSet => "link set",
+            Self::IpSet | Self::IpSetType | Self::IpSetVxlan | Self::BridgeSet => "link set",
             Self::VlanAdd => "vlan add",
             Self::VlanDel => "vlan del",
         }
@@ -164,7 +190,7 @@ impl Verb {
 
     fn tool(self) -> Tool {
         match self {
-            Self::IpSet | Self::IpSetType => Tool::Ip,
+            Self::IpSet | Self::IpSetType | Self::IpSetVxlan => Tool::Ip,
             Self::BridgeSet | Self::VlanAdd | Self::VlanDel => Tool::Bridge,
         }
     }
@@ -182,6 +208,9 @@ fn push_change(words: &mut Words, change: &LinkChange) {
         LinkChange::Alias(alias) => words.pair("alias", alias),
         LinkChange::Hairpin(on) => words.pair("hairpin", on_off(*on)),
         LinkChange::Isolated(on) => words.pair("isolated", on_off(*on)),
+        LinkChange::Local(ip) => words.pair("local", ip),
+        LinkChange::Parent(parent) => words.pair("dev", &parent.name),
+        LinkChange::Learning(on) => words.word(learning(*on)),
         LinkChange::VlanFiltering(on) => words.pair("type bridge vlan_filtering", u8::from(*on)),
         LinkChange::AddVlan(range) => push_vlan(words, range),
         LinkChange::DelVlan(range) => push_vids(words, range),

@@ -12,7 +12,7 @@ mod shell;
 use std::fmt;
 
 use crate::name::Ns;
-use crate::op::{Op, Step};
+use crate::op::{Mode, Op, Step};
 use crate::plan::Plan;
 use shell::{Line, Place, View};
 
@@ -34,7 +34,7 @@ impl Step {
     #[must_use]
     pub fn command(&self, names: &NsNames) -> String {
         let view = View { own: Some(&self.ns), names: Some(names) };
-        join(&lines(&self.op, &view), |line| {
+        join(&lines(&self.op, self.mode == Mode::Replace, &view), |line| {
             let ns = line.ns.as_ref().unwrap_or(&self.ns);
             names.place(ns)
         })
@@ -51,7 +51,7 @@ impl Plan {
 /// The command without its namespace.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&join(&lines(self, &View { own: None, names: None }), |_| Place::Here))
+        f.write_str(&join(&lines(self, false, &View { own: None, names: None }), |_| Place::Here))
     }
 }
 
@@ -91,18 +91,19 @@ impl NsNames {
     }
 }
 
-fn lines(op: &Op, view: &View<'_>) -> Vec<Line> {
+fn lines(op: &Op, replace: bool, view: &View<'_>) -> Vec<Line> {
+    let add = if replace { "replace" } else { "add" };
     match op {
         Op::AddLink { link, peer } => link::add(link, peer.as_ref(), view),
         Op::SetLink { name, changes } => link::set(name, changes),
         Op::DelLink(name) => link::del(name),
         Op::AddAddr(addr) => route::add_addr(addr),
         Op::DelAddr(addr) => route::del_addr(addr),
-        Op::AddRoute(route) => route::route("add", route),
+        Op::AddRoute(route) => route::route(add, route),
         Op::DelRoute(route) => route::route("del", route),
-        Op::AddNeigh(neigh) => route::add_neigh(neigh),
+        Op::AddNeigh(neigh) => route::add_neigh(add, neigh),
         Op::DelNeigh(neigh) => route::del_neigh(neigh),
-        Op::AddFdb(fdb) => route::add_fdb(fdb),
+        Op::AddFdb(fdb) => route::add_fdb(replace, fdb),
         Op::DelFdb(fdb) => route::del_fdb(fdb),
         Op::AddRule(rule) => route::rule("add", rule),
         Op::DelRule(rule) => route::rule("del", rule),

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use super::shell::{Line, Tool, Words, quote};
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::name::SysctlKey;
-use crate::route::{IPV6_METRIC, Route, RouteScope, Rule, TABLE_MAIN};
+use crate::route::{IPV6_METRIC, Route, RouteKind, RouteScope, Rule, TABLE_MAIN};
 
 pub(super) fn add_addr(addr: &Addr) -> Vec<Line> {
     let mut words = Words::new("addr add");
@@ -32,6 +32,9 @@ pub(super) fn del_addr(addr: &Addr) -> Vec<Line> {
 
 pub(super) fn route(verb: &str, route: &Route) -> Vec<Line> {
     let mut words = Words::new(&format!("route {verb}"));
+    if route.kind == RouteKind::Blackhole {
+        words.word("blackhole");
+    }
     if route.dst.prefix() == 0 {
         words.word("default");
     } else {
@@ -63,8 +66,8 @@ pub(super) fn route(verb: &str, route: &Route) -> Vec<Line> {
     vec![words.into_line(family(route.dst))]
 }
 
-pub(super) fn add_neigh(neigh: &Neigh) -> Vec<Line> {
-    let mut words = Words::new("neigh add");
+pub(super) fn add_neigh(verb: &str, neigh: &Neigh) -> Vec<Line> {
+    let mut words = Words::new(&format!("neigh {verb}"));
     words.word(&neigh.ip.to_string());
     words.pair("lladdr", neigh.mac);
     words.pair("dev", &neigh.link);
@@ -80,8 +83,9 @@ pub(super) fn del_neigh(neigh: &Neigh) -> Vec<Line> {
 }
 
 /// `append`: one inner destination may have several outer ones.
-pub(super) fn add_fdb(fdb: &Fdb) -> Vec<Line> {
-    let mut words = Words::new("fdb append");
+pub(super) fn add_fdb(replace: bool, fdb: &Fdb) -> Vec<Line> {
+    let replace = replace && !fdb.is_list();
+    let mut words = Words::new(if replace { "fdb replace" } else { "fdb append" });
     words.word(&fdb.mac.to_string());
     words.pair("dev", &fdb.link);
     words.pair("dst", fdb.dst);
@@ -117,7 +121,8 @@ pub(super) fn sysctl(key: &SysctlKey, value: &str, optional: bool) -> Vec<Line> 
 
 /// What `ip route` takes for the scope where it is told nothing depends on the next hop.
 fn push_scope(words: &mut Words, route: &Route) {
-    let default = if route.via.is_some() { RouteScope::Universe } else { RouteScope::Link };
+    let is_far = route.via.is_some() || route.kind == RouteKind::Blackhole;
+    let default = if is_far { RouteScope::Universe } else { RouteScope::Link };
     if route.dst.is_ipv6() || route.scope == default {
         return;
     }

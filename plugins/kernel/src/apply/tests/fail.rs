@@ -17,7 +17,8 @@ const CONTAINER: &str = "KERNEL_TEST_CONTAINER";
 fn everything() -> Plan {
     let id = TableId::new(Family::Inet, "t");
     let sets = vec![Set { name: "s".into(), key: vec![DataType::Ipv4Addr], data: vec![] }];
-    let table = Table { id: id.clone(), comment: "v1".into(), sets, chains: vec![] };
+    let table =
+        Table { id: id.clone(), comment: "v1".into(), sets, networks: vec![], chains: vec![] };
     let element = |last: u8| Element {
         key: vec![Value::Ipv4([10, 1, 0, last].into())],
         data: vec![],

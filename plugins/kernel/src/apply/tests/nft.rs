@@ -21,6 +21,7 @@ fn table(comment: &str) -> Table {
             key: vec![DataType::InetService],
             data: vec![DataType::Ipv4Addr, DataType::InetService],
         }],
+        networks: vec![],
         chains: vec![Chain { name: "through".to_owned(), hook: Some(hook), rules: vec![] }],
     }
 }

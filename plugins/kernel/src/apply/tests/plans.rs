@@ -29,7 +29,8 @@ fn bridged() -> Desired {
     });
     let id = TableId::new(Family::Inet, "t");
     let sets = vec![Set { name: "s".into(), key: vec![DataType::Ipv4Addr], data: vec![] }];
-    let table = Table { id: id.clone(), comment: "v1".into(), sets, chains: vec![] };
+    let table =
+        Table { id: id.clone(), comment: "v1".into(), sets, networks: vec![], chains: vec![] };
     host.tables.insert(id.clone(), table);
     let key = vec![Value::Ipv4([10, 1, 0, 2].into())];
     let element = Element { key, data: vec![], comment: "net/c1/eth0".to_owned() };
@@ -111,7 +112,7 @@ fn same(seen: &Observed, desired: &Desired, scope: &Scope) {
     let mut bare = desired.clone();
     for (ns, state) in desired.0.iter() {
         for (id, table) in &state.tables {
-            let table = Table { sets: vec![], chains: vec![], ..table.clone() };
+            let table = Table { sets: vec![], networks: vec![], chains: vec![], ..table.clone() };
             bare.0.ns_mut(ns.clone()).tables.insert(id.clone(), table);
         }
     }

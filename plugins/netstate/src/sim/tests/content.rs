@@ -162,7 +162,13 @@ fn another_version_of_a_table_keeps_elements_and_can_be_undone() {
 fn table() -> Table {
     let set = Set { name: "ports".to_owned(), key: vec![DataType::InetService], data: Vec::new() };
     let id = TableId::new(Family::Inet, "netd");
-    Table { id, comment: "schema 1".to_owned(), sets: vec![set], chains: Vec::new() }
+    Table {
+        id,
+        comment: "schema 1".to_owned(),
+        sets: vec![set],
+        networks: vec![],
+        chains: Vec::new(),
+    }
 }
 
 fn neigh() -> Neigh {

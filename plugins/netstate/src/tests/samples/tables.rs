@@ -93,7 +93,7 @@ fn table() -> Table {
             vec![
                 vec![within(Field::IpDaddr, false, "224.0.0.0/4"), Stmt::Return],
                 vec![within(Field::Ip6Saddr, true, "fd00::/8"), Stmt::Return],
-                vec![Stmt::CtStatusDnat, Stmt::Masquerade],
+                vec![Stmt::CtStatusDnat, Stmt::Masquerade { fully_random: false }],
             ],
         ),
         chain(
@@ -108,7 +108,7 @@ fn table() -> Table {
             ],
         ),
     ];
-    Table { id, comment: "schema 1".to_owned(), sets, chains }
+    Table { id, comment: "schema 1".to_owned(), sets, networks: vec![], chains }
 }
 
 fn accept_rule() -> NftRule {

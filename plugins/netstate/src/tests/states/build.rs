@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnetwork::IpNetwork;
 
 use super::recipe::{KindRecipe, LinkRecipe, Recipe, RouteRecipe};
-use super::{NAMES, at, parents, table};
+use super::{NAMES, at, macvlan_parents, parents, table};
 use crate::nft::{Element, SetId, Value};
 use crate::plan::compare::{same_addr_key, same_route_key};
 use crate::vlan;
 use crate::{
     Addr, BridgePort, Fdb, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode, Neigh, NetState,
-    Ns, Route, RouteScope, Rule, State, SysctlKey, VlanRange,
+    Ns, Route, RouteScope, Rule, State, SysctlKey, VlanRange, Vxlan,
 };
 
 impl Recipe {
@@ -27,7 +27,7 @@ impl Recipe {
                 self.add_link(&mut state, index, kind);
             }
         }
-        fit_macvlans(&mut state);
+        fit_children(&mut state);
         self.add_masters(&mut state);
         for (index, recipe) in self.links.iter().enumerate() {
             add_content(&mut state, &at(index), recipe);
@@ -59,14 +59,13 @@ impl Recipe {
                 continue;
             }
             kinds[index] = match recipe.kind {
-                KindRecipe::None | KindRecipe::MacVlan { .. } => None,
+                KindRecipe::None | KindRecipe::MacVlan { .. } | KindRecipe::Vxlan { .. } => None,
                 KindRecipe::Bridge { filtering } => {
                     Some(LinkKind::Bridge { vlan_filtering: Some(filtering) })
                 }
                 KindRecipe::Dummy | KindRecipe::Veth { .. } => {
                     Some(LinkKind::Other("dummy".to_owned()))
                 }
-                KindRecipe::Vxlan => Some(LinkKind::Other("vxlan".to_owned())),
             };
         }
         for (index, recipe) in self.links.iter().enumerate() {
@@ -77,6 +76,16 @@ impl Recipe {
                 let mode = if private { MacVlanMode::Private } else { MacVlanMode::Bridge };
                 let parent = at(parent);
                 kinds[index] = Some(LinkKind::MacVlan { parent, mode, bc_queue_len: Some(1000) });
+            }
+        }
+        let firm = kinds.clone();
+        for (index, recipe) in self.links.iter().enumerate() {
+            if let KindRecipe::Vxlan { parent: parent_index, local, flags } = recipe.kind
+                && kinds[index].is_none()
+            {
+                let parent = firm[parent_index].as_ref().filter(|kind| kind.parent().is_none());
+                let parent = parent.map(|_| at(parent_index));
+                kinds[index] = Some(LinkKind::Vxlan(tunnel(index, parent, local, flags)));
             }
         }
         kinds
@@ -104,7 +113,7 @@ impl Recipe {
     }
 
     fn add_masters(&self, state: &mut State) {
-        let parents = parents(state);
+        let parents = macvlan_parents(state);
         for (index, recipe) in self.links.iter().enumerate() {
             let (at, master) = (at(index), recipe.master.map(at));
             let Some(master) = master.filter(|master| master.ns == at.ns) else { continue };
@@ -161,14 +170,29 @@ impl Recipe {
     }
 }
 
-/// No macvlan is larger than its parent.
-fn fit_macvlans(state: &mut State) {
+/// A tunnel end; no two links of a state, or of two states, have one network identifier.
+fn tunnel(index: usize, parent: Option<LinkRef>, local: u8, flags: u8) -> Vxlan {
+    let gbp = flags == 4;
+    Vxlan {
+        id: 2 * u32::try_from(index).unwrap() + u32::from(flags & 1),
+        // On one port all must be of one kind (`vxlan_find_sock()`).
+        port: Some(if gbp { 8473 } else { 8472 }),
+        parent,
+        local: Some(ip(local & 2 != 0, 20, 1 + (local & 1))),
+        learning: flags & 2 != 0,
+        gbp,
+    }
+}
+
+/// No macvlan is larger than its parent, and no tunnel end but for its headers.
+fn fit_children(state: &mut State) {
     for parent in parents(state) {
         let limit = state.link(&parent).and_then(|link| link.mtu);
-        let children: Vec<LinkRef> = state.macvlans_on(&parent).map(|(at, _)| at).collect();
+        let children: Vec<LinkRef> = state.children_of(&parent).map(|(at, _)| at).collect();
         for at in children {
             if let Some(child) = state.ns_mut(at.ns).links.get_mut(&at.name) {
-                child.mtu = child.mtu.min(limit);
+                let headers = if matches!(child.kind, LinkKind::Vxlan(_)) { 70 } else { 0 };
+                child.mtu = child.mtu.min(limit.map(|limit| limit - headers));
             }
         }
     }
@@ -198,8 +222,9 @@ fn add_content(state: &mut State, at: &LinkRef, recipe: &LinkRecipe) {
         if !space.neighs.iter().any(|n| n.link == neigh.link && n.ip == neigh.ip) {
             space.neighs.insert(neigh.clone());
         }
-        if link.kind == LinkKind::Other("vxlan".to_owned()) {
-            space.fdb.insert(Fdb { link: neigh.link, mac: neigh.mac, dst: neigh.ip });
+        if let LinkKind::Vxlan(vxlan) = &link.kind {
+            let dst = ip(vxlan.local.is_some_and(|ip| ip.is_ipv6()), 30, host);
+            space.fdb.insert(Fdb { link: neigh.link, mac: neigh.mac, dst });
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn table(version: u8) -> Table {
             data: vec![DataType::Ipv4Addr, DataType::InetService],
         },
     ];
-    Table { id, comment: format!("schema {version}"), sets, chains: Vec::new() }
+    Table { id, comment: format!("schema {version}"), sets, networks: vec![], chains: Vec::new() }
 }
 
 fn at(index: usize) -> LinkRef {
@@ -47,14 +47,14 @@ fn at(index: usize) -> LinkRef {
     LinkRef { ns, name: LinkName::new(name).unwrap() }
 }
 
-/// Links that have macvlans on them: they cannot be ports.
+/// Links that have others on them.
 pub(super) fn parents(state: &State) -> BTreeSet<LinkRef> {
-    let parent = |link: &Link| match &link.kind {
-        LinkKind::MacVlan { parent, .. } => Some(parent.clone()),
-        LinkKind::Loopback
-        | LinkKind::Bridge { .. }
-        | LinkKind::Veth { .. }
-        | LinkKind::Other(_) => None,
-    };
-    state.links().filter_map(|(_, link)| parent(link)).collect()
+    state.links().filter_map(|(_, link)| link.kind.parent().cloned()).collect()
+}
+
+/// Links that have macvlans on them: they cannot be ports.
+fn macvlan_parents(state: &State) -> BTreeSet<LinkRef> {
+    let macvlan = |link: &&Link| matches!(link.kind, LinkKind::MacVlan { .. });
+    let macvlans = state.links().map(|(_, link)| link).filter(macvlan);
+    macvlans.filter_map(|link| link.kind.parent().cloned()).collect()
 }

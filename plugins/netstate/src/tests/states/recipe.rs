@@ -11,7 +11,7 @@ pub(super) enum KindRecipe {
     None,
     Bridge { filtering: bool },
     Dummy,
-    Vxlan,
+    Vxlan { parent: usize, local: u8, flags: u8 },
     MacVlan { parent: usize, private: bool },
     Veth { peer: usize },
 }
@@ -74,7 +74,8 @@ fn kind_recipes() -> impl Strategy<Value = KindRecipe> {
         2 => Just(KindRecipe::None),
         2 => any::<bool>().prop_map(|filtering| KindRecipe::Bridge { filtering }),
         1 => Just(KindRecipe::Dummy),
-        1 => Just(KindRecipe::Vxlan),
+        2 => (0..NAMES.len(), 0..4u8, 0..16u8)
+            .prop_map(|(parent, local, flags)| KindRecipe::Vxlan { parent, local, flags }),
         2 => (0..NAMES.len(), any::<bool>())
             .prop_map(|(parent, private)| KindRecipe::MacVlan { parent, private }),
         4 => (0..NAMES.len()).prop_map(|peer| KindRecipe::Veth { peer }),

@@ -1,0 +1,77 @@
+//! VXLAN tunnel ends of the simulated kernel.
+
+use super::{Fault, Sim};
+use crate::link::{Link, LinkChange, LinkKind, Vxlan};
+
+/// What encapsulation takes of the parent's MTU (`VXLAN_HEADROOM` and `VXLAN6_HEADROOM`,
+/// `include/net/vxlan.h`).
+const HEADROOM: u32 = 50;
+const HEADROOM6: u32 = 70;
+
+impl Sim {
+    pub(super) fn check_new_tunnel(&self, vxlan: &Vxlan) -> Result<(), Fault> {
+        if vxlan.id >= 1 << 24 {
+            return Err(Fault::Invalid("the VNI has more than 24 bits"));
+        }
+        if vxlan.parent.as_ref().is_some_and(|parent| self.state.link(parent).is_none()) {
+            return Err(Fault::NoLink);
+        }
+        let rival = |(_, other): (_, &Link)| match &other.kind {
+            LinkKind::Vxlan(v) => {
+                v.id == vxlan.id && v.port == vxlan.port.or(Some(8472)) && {
+                    v.parent == vxlan.parent && is_v6(v) == is_v6(vxlan)
+                }
+            }
+            LinkKind::Loopback
+            | LinkKind::Bridge { .. }
+            | LinkKind::Veth { .. }
+            | LinkKind::MacVlan { .. }
+            | LinkKind::Other(_) => false,
+        };
+        if self.state.links().any(rival) {
+            return Err(Fault::Exists);
+        }
+        Ok(())
+    }
+
+    /// What can be changed, and to what (`vxlan_nl2conf()`, `drivers/net/vxlan/vxlan_core.c`).
+    pub(super) fn check_tunnel_change(
+        &self,
+        link: &Link,
+        change: &LinkChange,
+    ) -> Result<(), Fault> {
+        let LinkKind::Vxlan(vxlan) = &link.kind else {
+            return Err(Fault::NotSupported("not a VXLAN link"));
+        };
+        if let LinkChange::Local(ip) = change
+            && ip.is_ipv6() != is_v6(vxlan)
+        {
+            return Err(Fault::NotSupported("the local address is of another family"));
+        }
+        if let LinkChange::Parent(parent) = change
+            && self.state.link(parent).is_none()
+        {
+            return Err(Fault::NoLink);
+        }
+        Ok(())
+    }
+
+    /// The largest MTU of a link of this kind, where its parent bounds it.
+    pub(super) fn mtu_limit(&self, kind: &LinkKind) -> Option<u32> {
+        let parent = self.state.link(kind.parent()?)?.mtu?;
+        Some(match kind {
+            LinkKind::Vxlan(vxlan) if is_v6(vxlan) => parent.saturating_sub(HEADROOM6),
+            LinkKind::Vxlan(_) => parent.saturating_sub(HEADROOM),
+            LinkKind::MacVlan { .. }
+            | LinkKind::Loopback
+            | LinkKind::Bridge { .. }
+            | LinkKind::Veth { .. }
+            | LinkKind::Other(_) => parent,
+        })
+    }
+}
+
+/// The family of outer packets, which is that of the link's own address.
+pub(super) fn is_v6(vxlan: &Vxlan) -> bool {
+    vxlan.local.is_some_and(|ip| ip.is_ipv6())
+}
