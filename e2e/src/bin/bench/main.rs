@@ -173,6 +173,11 @@ impl Bench {
                     }
                 }
             }
+            for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
+                if matches!(target.name, "ours" | "Debian") && takes_part(target) {
+                    samples.peak = target.session.ask("peak")?.get("peak").and_then(Value::as_f64);
+                }
+            }
             let calls = self.ask("ours", "trace")?;
             stages.push((attached, samples, calls));
         }
@@ -236,12 +241,13 @@ impl Bench {
                     continue;
                 }
                 let cpu = |rounds| ms(samples::median(rounds, steps, 1));
+                let peak = samples.peak.map(|kib| format!("{:.1}", kib / 1024.0));
                 println!(
-                    "| {attached} | {} | {} | {} | {:.1} | {:.0} |",
+                    "| {attached} | {} | {} | {} | {} | {:.0} |",
                     target.name,
                     cpu(&samples.add),
                     cpu(&samples.del),
-                    samples.memory() / 1024.0,
+                    peak.unwrap_or_else(|| "-".to_owned()),
                     samples::median(&samples.add, steps, 3),
                 );
             }
