@@ -124,7 +124,7 @@ impl Bench {
                 let (ours, debian) = (samples::wall(ours, &[0]), samples::wall(debian, &[0]));
                 let verb = if *what == "version" { "VERSION" } else { verb };
                 let ratio = debian.median / ours.median;
-                println!("| {} {verb} | {ours} | {debian} | {ratio:.1} |", label(what));
+                println!("| {} {verb} | {ours} | {debian} | {ratio:.1} |", samples::label(what));
             }
         }
         println!();
@@ -290,12 +290,4 @@ fn system_calls(stages: &[(u32, Vec<Samples>, Value)], peer: &Value) -> Result<(
         println!("\nOurs, {verb}: {verdict} at {numbers} attached.");
     }
     Ok(())
-}
-
-fn label(what: &str) -> String {
-    match what.strip_prefix("host-local-") {
-        Some(count) => format!("host-local, {count} reserved,"),
-        None if what == "version" => "bridge".to_owned(),
-        None => what.to_owned(),
-    }
 }

@@ -69,6 +69,15 @@ pub(crate) fn ms(micros: f64) -> String {
     }
 }
 
+/// What a call of a single plugin is named in a table.
+pub(crate) fn label(what: &str) -> String {
+    match what.strip_prefix("host-local-") {
+        Some(count) => format!("host-local, {count} reserved,"),
+        None if what == "version" => "bridge".to_owned(),
+        None => what.to_owned(),
+    }
+}
+
 fn sums(rounds: &[Round], steps: &[usize], figure: usize) -> Vec<f64> {
     let of = |round: &Round| {
         let chosen = steps.iter().filter_map(|step| round.get(*step));
