@@ -3,6 +3,9 @@
 TARGET  := $(shell uname -m)-unknown-linux-musl
 PLUGINS := none host loopback bridge macvlan portmap firewall host-local static flannel overlay
 
+# The crates that read what others wrote.
+PARSERS := attach cni drivers ipam kernel netstate plugins
+
 DESTDIR ?=
 PREFIX  ?= /usr
 BINDIR  ?= $(PREFIX)/bin
@@ -19,7 +22,7 @@ SUDO := sudo --preserve-env
 endif
 export RUST_LIB_BACKTRACE ?= 0
 
-.PHONY: setup build demo test bench lint install install-plugins
+.PHONY: setup build demo test parsers bench lint install install-plugins
 
 build:
 	e2e/setup
@@ -30,8 +33,13 @@ build:
 demo: build
 	$(SUDO) $(BUILD)/demo
 
-test: build
+test: build parsers
 	$(CARGO) test --workspace --no-fail-fast
+
+# Every parser, with a million inputs that were tampered with.
+parsers:
+	PARSER_CASES=1000000 $(CARGO) test --profile parsers --no-fail-fast --lib \
+	    $(addprefix -p ,$(PARSERS)) any_input
 
 # Figures of one run compare with each other; --full attaches 1,000 containers with the peers too.
 bench: build

@@ -26,11 +26,13 @@ fn eight_containers_are_attached_at_once_to_an_empty_host() -> Result<()> {
     })
 }
 
-/// `E2E_CHURN` operations (default 1500), from the seed `E2E_SEED` or a new one.
+/// Between rounds of 500 GC is called, with the list of what is attached.
+///
+/// `E2E_CHURN` operations (default 10,000), from the seed `E2E_SEED` or a new one.
 #[test]
 fn random_operations_at_once_leave_nothing() -> Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let ops = number("E2E_CHURN").unwrap_or(1_500);
+    let ops = number("E2E_CHURN").unwrap_or(10_000);
     let seed = number("E2E_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     Lab::run(|lab| {
         let host = lab.host("host")?;

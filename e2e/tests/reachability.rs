@@ -118,7 +118,9 @@ fn matrix(br_netfilter: bool, hairpin: bool) -> Result<()> {
         site.neighbours()?;
         site.outside()?;
         site.inside()?;
-        site.local()
+        site.local()?;
+        site.itself()?;
+        site.way_out()
     })
 }
 
@@ -132,6 +134,7 @@ struct Site {
     web_v4: IpAddr,
     web_v6: IpAddr,
     gateway_v4: IpAddr,
+    gateway_v6: IpAddr,
     _server: e2e::Process,
 }
 
@@ -153,6 +156,11 @@ impl Site {
             "sysctl -qw net.bridge.bridge-nf-call-iptables={on} net.bridge.bridge-nf-call-ip6tables={on}"
         ))?;
         let (web, sibling) = (host.add_container("web")?, host.add_container("sibling")?);
+        // As runtimes do, before the network.
+        let lo = json!({ "cniVersion": "1.0.0", "name": "lo", "type": "loopback" });
+        for container in [&web, &sibling] {
+            Cni::new(container).ifname("lo").call("ADD", "loopback", &lo)?.result()?;
+        }
         let mut chain = Chain::new(conflist(hairpin)).with_args(json!({ "portMappings": ports }));
         let result = chain.add(&Cni::new(&web))?;
         chain.check(&Cni::new(&web))?;
@@ -167,6 +175,7 @@ impl Site {
             web_v4: address(&result, 0)?,
             web_v6: address(&result, 1)?,
             gateway_v4: "10.1.0.1".parse()?,
+            gateway_v6: "fd00:1::1".parse()?,
             _server: server,
         })
     }
@@ -201,27 +210,63 @@ impl Site {
 
     /// From the container itself and from its neighbour, by the host's addresses.
     fn inside(&self) -> Result<()> {
-        for uplink in [self.uplink.v4, self.uplink.v6, self.gateway_v4] {
-            for proto in PROTOS {
-                for from in [&self.sibling, &self.web] {
-                    probe::ask(from, proto, (uplink, 8080))
-                        .with_context(|| format!("{} asks {uplink}:8080", from.name()))?;
+        for ip in self.of_the_host() {
+            for from in [&self.sibling, &self.web] {
+                ensure!(probe::pings(from, ip)?, "{} pings {ip}", from.name());
+                for proto in PROTOS {
+                    probe::ask(from, proto, (ip, 8080))
+                        .with_context(|| format!("{} asks {ip}:8080", from.name()))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// From the host itself, by each of its addresses.
+    /// From the host itself, by each of its addresses. There is no way from ::1 to elsewhere: IPv6
+    /// has no `route_localnet`.
     fn local(&self) -> Result<()> {
-        let loopback: IpAddr = "127.0.0.1".parse()?;
-        for ip in [loopback, self.uplink.v4, self.uplink.v6, self.gateway_v4] {
+        let (v4, v6): (IpAddr, IpAddr) = ("127.0.0.1".parse()?, "::1".parse()?);
+        for ip in self.of_the_host().into_iter().chain([v4]) {
             for proto in PROTOS {
                 probe::ask(&self.host, proto, (ip, 8080))
                     .with_context(|| format!("the host asks {ip}:8080"))?;
             }
         }
+        ensure!(probe::refusal(&self.host, Proto::Tcp, (v6, 8080))?.is_err(), "[::1]:8080 answers");
         Ok(())
+    }
+
+    /// The container and itself, by its own addresses and by its loopback's.
+    fn itself(&self) -> Result<()> {
+        for ip in [self.web_v4, self.web_v6, "127.0.0.1".parse()?, "::1".parse()?] {
+            ensure!(probe::pings(&self.web, ip)?, "the container pings itself at {ip}");
+            for proto in PROTOS {
+                let seen = probe::ask(&self.web, proto, (ip, 80))?;
+                ensure!(seen.source.ip() == ip, "{proto:?} to itself at {ip}: {seen:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// From the containers to the internet, as the host; and no way in but by published ports.
+    fn way_out(&self) -> Result<()> {
+        for (server, outside) in [(Internet::V4, self.uplink.v4), (Internet::V6, self.uplink.v6)] {
+            for from in [&self.web, &self.sibling] {
+                ensure!(probe::pings(from, server)?, "{} pings {server}", from.name());
+                for proto in PROTOS {
+                    let seen = probe::ask(from, proto, (server, Internet::PORT))?;
+                    ensure!(seen.source.ip() == outside, "{proto:?}: seen as {}", seen.source);
+                }
+            }
+        }
+        for web in [self.web_v4, self.web_v6] {
+            ensure!(!probe::pings(&self.internet.host, web)?, "the internet pings {web}");
+        }
+        Ok(())
+    }
+
+    fn of_the_host(&self) -> [IpAddr; 4] {
+        [self.uplink.v4, self.uplink.v6, self.gateway_v4, self.gateway_v6]
     }
 }
 

@@ -14,8 +14,8 @@ pub struct Cost {
     pub wall: Duration,
     /// Time on a processor, user and system.
     pub cpu: Duration,
-    /// Peak resident memory in KiB. Not less than that of this process: the kernel counts the
-    /// time between vfork and exec.
+    /// Peak resident memory in KiB. Not less than that of this process, as the kernel counts the
+    /// time between vfork and exec: what runs below the program `e2e-peak` has its own figure.
     pub memory: u64,
     /// Page faults.
     pub faults: u64,

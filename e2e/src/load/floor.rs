@@ -12,7 +12,7 @@ use kernel::{Kernel, Netns};
 use netstate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
 use netstate::{
     Addr, BridgePort, Datapath as _, Link, LinkChange, LinkKind, LinkName, LinkRef, Mac, Ns, Op,
-    PeerInit, Plan, Route, Step,
+    PeerInit, Plan, Route, Step, SysctlKey,
 };
 
 use super::child::{self, Cost};
@@ -122,13 +122,18 @@ fn attachment(number: u32) -> Result<Plan> {
     let peer = PeerInit { link: peer, mac, mtu: Some(1500) };
     let up = |name| Op::SetLink { name, changes: vec![LinkChange::Up(true)] };
     let inside = |op| Step::fresh(Ns::Container, op);
+    // As the reference does: neighbours may know the address by another container's MAC. The kernel
+    // floods it to every port of the bridge.
+    let key = SysctlKey::conf("ipv4", &eth0, "arp_notify");
+    let announced = Op::SetSysctl { key, value: "1".to_owned(), optional: false };
     let route =
         Route { via: Some("10.88.0.1".parse()?), ..Route::new("0.0.0.0/0".parse()?, eth0.clone()) };
     let mut steps = vec![
         Step::fresh(Ns::Host, Op::AddLink { link, peer: Some(peer) }),
         inside(up(LinkName::lo())),
-        inside(up(eth0.clone())),
-        inside(Op::AddAddr(Addr::new(eth0, format!("{address}/16").parse()?))),
+        inside(announced),
+        inside(Op::AddAddr(Addr::new(eth0.clone(), format!("{address}/16").parse()?))),
+        inside(up(eth0)),
         inside(Op::AddRoute(route)),
     ];
     for count in 0..ELEMENTS {

@@ -20,6 +20,9 @@ use anyhow::Result;
 pub use child::Cost;
 pub use session::Session;
 
+/// Where the program `e2e-peak` is on a host.
+const PEAK: &str = "/opt/e2e/peak";
+
 /// Something that attaches containers to a network. Container `number` has its own namespace, see
 /// [`namespaces`], and two published ports, see [`ports`].
 pub trait Attach: Sync {

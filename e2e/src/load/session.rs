@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
+use super::PEAK;
 use crate::bins;
 use crate::command::wait_bounded;
 use crate::host::Host;
@@ -38,6 +39,7 @@ impl Session {
     pub fn start(host: &Host, target: &[&str]) -> Result<Self> {
         host.copy_program(&bins::program("e2e-load")?, PROGRAM)?;
         host.copy_program(&bins::program("e2e-empty")?, EMPTY)?;
+        host.copy_program(&bins::program("e2e-peak")?, PEAK)?;
         let empty = if target == ["floor"] { &[EMPTY][..] } else { &[] };
         let mut child = host.command(&[PROGRAM]).args(target).args(empty).converse()?;
         let stdin = child.stdin.take();

@@ -1,6 +1,7 @@
 //! What `e2e-load` does: one command after the other, on the attachments of one target.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,10 +13,13 @@ use super::cni::{self, Cni};
 use super::floor::Floor;
 use super::netavark::Netavark;
 use super::trace::{self, Calls};
-use super::{Attach, Cost, namespaces, single};
+use super::{Attach, Cost, PEAK, child, namespaces, single};
 
 /// The container that single rounds attach.
 const ROUND: u32 = 9_999;
+
+/// Where the program at [`PEAK`] leaves its figure.
+const PEAK_FILE: &str = "/run/load.peak";
 
 /// Containers that take part in [`Work::churn`].
 const CHURNED: u32 = 48;
@@ -66,6 +70,7 @@ impl Work {
             ["clear", jobs] => self.clear(jobs.parse()?),
             ["round"] => self.round(),
             ["trace"] => self.trace(),
+            ["peak"] => self.peak(),
             ["parallel", count, jobs] => self.parallel(count.parse()?, jobs.parse()?),
             ["single", what] => {
                 let (add, del) = single::round(&self.dir, what)?;
@@ -129,6 +134,25 @@ impl Work {
             del.extend(&trace::run(&vars, &program, &stdin)?.1);
         }
         Ok(json!({"add": add.json(), "del": del.json()}))
+    }
+
+    /// The most memory that a program of one ADD and one DEL of the chain had, in KiB.
+    fn peak(&self) -> Result<Value> {
+        let plugins = self.plugins()?;
+        namespaces::make(ROUND)?;
+        let (mut prev, mut peak) = (Value::Null, 0);
+        let add = cni::PLUGINS.iter().map(|plugin| ("ADD", plugin));
+        for (verb, plugin) in add.chain(cni::PLUGINS.iter().rev().map(|plugin| ("DEL", plugin))) {
+            let (vars, program, stdin) = plugins.prepare(verb, plugin, ROUND, &prev);
+            let mut command = Command::new(PEAK);
+            command.args([PEAK_FILE, &program]).env_clear().envs(vars);
+            let ran = child::run(&mut command, stdin.as_bytes())?;
+            if verb == "ADD" {
+                prev = serde_json::from_str(&ran.stdout).context("parse a result")?;
+            }
+            peak = peak.max(std::fs::read_to_string(PEAK_FILE)?.parse::<u64>()?);
+        }
+        Ok(json!({"peak": peak}))
     }
 
     /// ADDs of `count` containers, then their DELs, `jobs` at a time: operations per second.

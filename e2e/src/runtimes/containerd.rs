@@ -48,8 +48,13 @@ impl Containerd {
     /// id for plugins is `default-NAME`.
     #[must_use]
     pub fn run_in_foreground(&self, name: &str, command: &[&str]) -> Command {
-        let cgroup = format!("--cgroup=/{}/{name}", self.host.cgroup());
-        self.ctr(&["run", "--rm", "--cni", &cgroup, image::IMAGE, name]).args(command)
+        self.run("--rm", name, command)
+    }
+
+    /// `ctr run --detach --cni`: the same in the background, where nobody deletes its network.
+    #[must_use]
+    pub fn run_in_background(&self, name: &str, command: &[&str]) -> Command {
+        self.run("--detach", name, command)
     }
 
     /// Loads the test image into a namespace of containerd.
@@ -66,6 +71,11 @@ impl Containerd {
     #[must_use]
     pub fn log(&self) -> String {
         self.daemon.log()
+    }
+
+    fn run(&self, how: &str, name: &str, command: &[&str]) -> Command {
+        let cgroup = format!("--cgroup=/{}/{name}", self.host.cgroup());
+        self.ctr(&["run", how, "--cni", &cgroup, image::IMAGE, name]).args(command)
     }
 
     fn with_config(host: &Host, disabled: &str, rest: &str) -> Result<Self> {

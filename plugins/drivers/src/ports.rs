@@ -137,31 +137,24 @@ impl Mapping {
     /// The map that holds the mapping, and its key there.
     #[must_use]
     pub fn claim(&self, class: &str) -> (SetId, Vec<Value>) {
-        let ip = Ip::of(self.container_ip);
-        let mut key = vec![Value::Proto(self.transport.number()), Value::Port(self.host_port)];
-        let purpose = match self.host_ip {
-            Some(host_ip) => {
-                key.insert(0, Value::from(host_ip));
-                Purpose::DnatHost
-            }
-            None => Purpose::DnatAny,
-        };
-        (ruleset::class_set(purpose, ip, class), key)
+        self.claim_at(self.host_ip, class)
     }
 
-    /// The keys that would also translate some of this mapping's packets: for one address, the
-    /// mapping of any address; for any address, those of each address the host has.
+    /// The map and the key that the mapping had at another address of the host, or at any.
     #[must_use]
-    pub fn rivals(&self, class: &str, local: &[IpAddr]) -> Vec<(SetId, Vec<Value>)> {
-        let with = |host_ip| Self { host_ip, ..self.clone() }.claim(class);
-        match self.host_ip {
-            Some(_) => vec![with(None)],
-            None => local
-                .iter()
-                .filter(|ip| ip.is_ipv4() == self.container_ip.is_ipv4())
-                .map(|ip| with(Some(*ip)))
-                .collect(),
+    pub fn claim_at(&self, host_ip: Option<IpAddr>, class: &str) -> (SetId, Vec<Value>) {
+        let port = [Value::Proto(self.transport.number()), Value::Port(self.host_port)];
+        let key = host_ip.map(Value::from).into_iter().chain(port).collect();
+        match host_ip {
+            Some(_) => (self.single_addresses(class), key),
+            None => (ruleset::class_set(Purpose::DnatAny, Ip::of(self.container_ip), class), key),
         }
+    }
+
+    /// The map of those mappings of the family that are for one address of the host each.
+    #[must_use]
+    pub fn single_addresses(&self, class: &str) -> SetId {
+        ruleset::class_set(Purpose::DnatHost, Ip::of(self.container_ip), class)
     }
 
     fn target(&self) -> Vec<Value> {

@@ -5,7 +5,7 @@ use netstate::VlanRange;
 
 use super::conf::{Conf, Mtu};
 use super::state::interface;
-use crate::testing::{refused, request, request_with};
+use crate::testing::{refused, request, request_with, survive};
 
 #[test]
 fn defaults_are_the_references() {
@@ -123,4 +123,9 @@ fn a_default_gateway_adds_one_default_route_for_each_family() {
         routes,
         [("0.0.0.0/0".to_owned(), some("10.1.0.1")), ("::/0".to_owned(), some("fd00::1"))]
     );
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| Conf::of(request).map(drop));
 }

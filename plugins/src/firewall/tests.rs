@@ -4,7 +4,7 @@ use cni::Code;
 use drivers::firewall::IngressPolicy;
 
 use super::conf::{Backend, Conf};
-use crate::testing::{refused, request};
+use crate::testing::{refused, request, survive};
 
 #[test]
 fn defaults_are_the_references() {
@@ -34,4 +34,9 @@ fn wrong_keys_are_refused_by_name_and_value() {
             (r#""firewalldZone":1"#, Code::Decoding, "firewalldZone"),
         ],
     );
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| Conf::of(request).map(drop));
 }

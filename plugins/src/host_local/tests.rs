@@ -7,7 +7,7 @@ use cni::skel::Plugin;
 
 use super::HostLocal;
 use super::conf::Conf;
-use crate::testing::{refused, request, request_with};
+use crate::testing::{refused, request, request_with, survive};
 
 fn keys(dir: &std::path::Path, ranges: &str) -> String {
     format!(r#""ipam":{{"type":"host-local","dataDir":{:?},{ranges}}}"#, dir.to_string_lossy())
@@ -141,4 +141,12 @@ fn garbage_is_what_is_not_listed() {
     HostLocal.gc(&request(&format!("{base},{list}"))).expect("GC");
     let left = |ip: &str| fs::exists(dir.path().join("net").join(ip)).expect("stat");
     assert_eq!([left("10.1.0.2"), left("10.1.0.3"), left("10.1.0.4")], [false, true, false]);
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| {
+        drop(Conf::for_del(request));
+        Conf::for_add(request).map(drop)
+    });
 }

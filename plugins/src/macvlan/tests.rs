@@ -4,7 +4,7 @@ use cni::Code;
 use netstate::{MacVlanMode, Ns};
 
 use super::conf::Conf;
-use crate::testing::{refused, request, request_with};
+use crate::testing::{refused, request, request_with, survive};
 
 #[test]
 fn defaults_are_the_references() {
@@ -45,4 +45,9 @@ fn a_mac_comes_from_runtime_config_before_cni_args_before_the_configuration() {
     assert_eq!(mac(conf, ""), "02:00:00:00:00:01");
     assert_eq!(mac(conf, "MAC=02:00:00:00:00:02"), "02:00:00:00:00:02");
     assert_eq!(mac(&both, "MAC=02:00:00:00:00:02"), "02:00:00:00:00:03");
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| Conf::of(request).map(drop));
 }

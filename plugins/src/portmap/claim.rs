@@ -1,11 +1,14 @@
 //! Taking host ports, so that no two containers have one.
 
+use std::collections::BTreeMap;
+
 use attach::wiring::Wiring;
 use cni::Error;
 use drivers::Owner;
 use drivers::ports::{Class, Mapping};
 use drivers::ruleset::Ip;
 use kernel::Kernel;
+use netstate::nft::Element;
 use netstate::{Desired, Ns, Plan};
 
 use super::conf::Conf;
@@ -66,35 +69,55 @@ fn make_class(wiring: &mut Wiring<'_>, class: &Class) -> Result<(), Error> {
 
 /// The error that names a port and who has it, if any of them is another's.
 fn holder(kernel: &mut Kernel, mappings: &[Mapping], conf: &Conf) -> Result<Option<Error>, Error> {
-    let local = if mappings.iter().any(|m| m.host_ip.is_none()) {
-        kernel
-            .local_addrs()
-            .map_err(|e| kernel_error(&e))?
-            .into_iter()
-            .map(|net| net.ip())
-            .collect()
-    } else {
-        Vec::new()
-    };
-    for mapping in mappings {
+    let class = |mapping: &Mapping| {
         let ip = Ip::of(mapping.container_ip);
-        let class = conf.classes.iter().find(|c| c.ip == ip).map(Class::name).unwrap_or_default();
-        let mut keys = vec![mapping.claim(&class)];
-        keys.extend(mapping.rivals(&class, &local));
-        for (set, key) in keys {
-            let Some(element) =
-                kernel.element(&Ns::Host, &set, &key).map_err(|e| kernel_error(&e))?
-            else {
-                continue;
-            };
-            let address = mapping.host_ip.map(|ip| format!(" of {ip}")).unwrap_or_default();
-            return Ok(Some(Error::config(format!(
-                "host port {}/{}{address} is already mapped for {} (network/container/interface): \
-                 choose another hostPort",
-                mapping.host_port,
-                mapping.transport.name(),
-                element.comment
-            ))));
+        conf.classes.iter().find(|c| c.ip == ip).map(Class::name).unwrap_or_default()
+    };
+    let rival = rival(kernel, mappings, class).map_err(|e| kernel_error(&e))?;
+    Ok(rival.map(|(mapping, there)| {
+        let address = mapping.host_ip.map(|ip| format!(" of {ip}")).unwrap_or_default();
+        Error::config(format!(
+            "host port {}/{}{address} is already mapped for {} (network/container/interface): \
+             choose another hostPort",
+            mapping.host_port,
+            mapping.transport.name(),
+            there.comment
+        ))
+    }))
+}
+
+/// A mapping, and an element that has its key or translates some of its packets. Asked for by key,
+/// but for those of single addresses, against which a mapping of any address is: they are listed,
+/// as they are few and the addresses that a host has or will have may be many.
+fn rival<'m>(
+    kernel: &mut Kernel,
+    mappings: &'m [Mapping],
+    class: impl Fn(&Mapping) -> String,
+) -> Result<Option<(&'m Mapping, Element)>, kernel::Error> {
+    let (mut asked, mut keys, mut listed) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for mapping in mappings {
+        let class = class(mapping);
+        let any = mapping.claim_at(None, &class);
+        if mapping.host_ip.is_none() {
+            let of_set: &mut Vec<_> = listed.entry(mapping.single_addresses(&class)).or_default();
+            of_set.push((mapping, any.1.clone()));
+        } else {
+            asked.push(mapping);
+            keys.push(mapping.claim(&class));
+        }
+        asked.push(mapping);
+        keys.push(any);
+    }
+    let there = kernel.elements_at(&Ns::Host, &keys)?;
+    let held = asked.into_iter().zip(there).find_map(|(mapping, there)| Some((mapping, there?)));
+    if held.is_some() {
+        return Ok(held);
+    }
+    for (set, mappings) in listed {
+        for there in kernel.elements(&Ns::Host, &set)? {
+            if let Some((mapping, _)) = mappings.iter().find(|(_, key)| there.key.ends_with(key)) {
+                return Ok(Some((*mapping, there)));
+            }
         }
     }
     Ok(None)

@@ -5,7 +5,7 @@ use drivers::ports::{Snat, Transport};
 use drivers::ruleset::Ip;
 
 use super::conf::{Conf, Conflict, HostIp};
-use crate::testing::{refused, request};
+use crate::testing::{refused, request, survive};
 
 fn mapping(text: &str) -> String {
     format!(r#""runtimeConfig":{{"portMappings":[{text}]}}"#)
@@ -74,4 +74,9 @@ fn conditions_make_a_class_of_their_family() {
     let conf = Conf::of(&request(r#""conditionsV4":["!","-d","192.0.2.0/24"]"#)).expect("valid");
     assert_eq!(conf.classes[0].name().len(), 13);
     assert_eq!(conf.classes[1].name(), "");
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| Conf::of(request).map(drop));
 }

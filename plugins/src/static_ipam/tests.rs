@@ -5,7 +5,7 @@ use cni::skel::Plugin;
 
 use super::Static;
 use super::conf::Conf;
-use crate::testing::{refused, request, request_with};
+use crate::testing::{refused, request, request_with, survive};
 
 const BOTH: &str = r#""ipam":{"addresses":[{"address":"10.1.0.5/24","gateway":"10.1.0.1"},
     {"address":"fd00::5/64"}],"routes":[{"dst":"0.0.0.0/0"}],"dns":{"nameservers":["10.1.0.1"]}}"#;
@@ -86,4 +86,9 @@ fn check_leaves_a_gateway_that_another_plugin_filled_in_alone() {
     asked.prev_result.as_mut().expect("result").ips[0].gateway =
         Some("10.1.0.1".parse().expect("address"));
     Static.check(&asked).expect("CHECK");
+}
+
+#[test]
+fn the_keys_survive_any_input() {
+    survive(|request| Conf::of(request).map(drop));
 }

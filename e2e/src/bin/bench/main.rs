@@ -124,7 +124,7 @@ impl Bench {
                 let (ours, debian) = (samples::wall(ours, &[0]), samples::wall(debian, &[0]));
                 let verb = if *what == "version" { "VERSION" } else { verb };
                 let ratio = debian.median / ours.median;
-                println!("| {} {verb} | {ours} | {debian} | {ratio:.1} |", label(what));
+                println!("| {} {verb} | {ours} | {debian} | {ratio:.1} |", samples::label(what));
             }
         }
         println!();
@@ -171,6 +171,11 @@ impl Bench {
                             samples.take(&answer)?;
                         }
                     }
+                }
+            }
+            for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
+                if matches!(target.name, "ours" | "Debian") && takes_part(target) {
+                    samples.peak = target.session.ask("peak")?.get("peak").and_then(Value::as_f64);
                 }
             }
             let calls = self.ask("ours", "trace")?;
@@ -236,12 +241,13 @@ impl Bench {
                     continue;
                 }
                 let cpu = |rounds| ms(samples::median(rounds, steps, 1));
+                let peak = samples.peak.map(|kib| format!("{:.1}", kib / 1024.0));
                 println!(
-                    "| {attached} | {} | {} | {} | {:.1} | {:.0} |",
+                    "| {attached} | {} | {} | {} | {} | {:.0} |",
                     target.name,
                     cpu(&samples.add),
                     cpu(&samples.del),
-                    samples.memory() / 1024.0,
+                    peak.unwrap_or_else(|| "-".to_owned()),
                     samples::median(&samples.add, steps, 3),
                 );
             }
@@ -284,12 +290,4 @@ fn system_calls(stages: &[(u32, Vec<Samples>, Value)], peer: &Value) -> Result<(
         println!("\nOurs, {verb}: {verdict} at {numbers} attached.");
     }
     Ok(())
-}
-
-fn label(what: &str) -> String {
-    match what.strip_prefix("host-local-") {
-        Some(count) => format!("host-local, {count} reserved,"),
-        None if what == "version" => "bridge".to_owned(),
-        None => what.to_owned(),
-    }
 }

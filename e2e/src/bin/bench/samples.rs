@@ -14,6 +14,8 @@ pub(crate) type Round = Vec<[f64; 4]>;
 pub(crate) struct Samples {
     pub(crate) add: Vec<Round>,
     pub(crate) del: Vec<Round>,
+    /// The most memory of any process, in KiB; measured by itself, of plugins only.
+    pub(crate) peak: Option<f64>,
 }
 
 impl Samples {
@@ -25,12 +27,6 @@ impl Samples {
             rounds.push(steps.iter().map(figures).collect());
         }
         Ok(())
-    }
-
-    /// The most memory of any process, in KiB.
-    pub(crate) fn memory(&self) -> f64 {
-        let steps = self.add.iter().chain(&self.del).flatten();
-        steps.map(|[_, _, memory, _]| *memory).fold(0.0, f64::max)
     }
 }
 
@@ -70,6 +66,15 @@ pub(crate) fn ms(micros: f64) -> String {
         ..10.0 => format!("{value:.2}"),
         ..100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
+    }
+}
+
+/// What a call of a single plugin is named in a table.
+pub(crate) fn label(what: &str) -> String {
+    match what.strip_prefix("host-local-") {
+        Some(count) => format!("host-local, {count} reserved,"),
+        None if what == "version" => "bridge".to_owned(),
+        None => what.to_owned(),
     }
 }
 

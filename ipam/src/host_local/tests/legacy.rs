@@ -55,3 +55,14 @@ fn addresses_outside_of_the_present_ranges_are_released_as_well() {
     assert_eq!(net.release("dummy").len(), 2);
     assert_eq!(net.names(), [""; 0]);
 }
+
+#[test]
+fn a_reservation_survives_any_input() {
+    corpus::survive("reservation", |content| {
+        if let Some(trimmed) = owner::trim(content) {
+            let (id, rest) = owner::split(trimmed);
+            assert_eq!(id.len() + rest.len(), trimmed.len());
+            let _ = owner::holder(trimmed);
+        }
+    });
+}

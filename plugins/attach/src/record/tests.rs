@@ -6,7 +6,7 @@ use drivers::Owner;
 use drivers::ports::{self, Mapping, Snat, Transport};
 use netstate::LinkName;
 
-use super::{Namespace, Record, Store};
+use super::{Namespace, Record, Store, wire};
 use crate::Error;
 
 fn owner(ifname: &str) -> Owner {
@@ -102,4 +102,13 @@ fn a_sweep_removes_what_killed_writers_left() {
     assert!(left.exists());
     store.sweep("net", "portmap").expect("sweep");
     assert!(!left.exists());
+}
+
+#[test]
+fn a_record_survives_any_input() {
+    corpus::survive("record", |input| {
+        if let Ok(record) = wire::decode(input) {
+            assert_eq!(wire::decode(&wire::encode(&record)).ok(), Some(record));
+        }
+    });
 }

@@ -216,14 +216,17 @@ fn a_list_of_ten_thousand_duplicate_keys_is_read_quickly_and_keeps_the_last() {
     assert_eq!(value.field("k7").and_then(Value::as_u64), Some(9907));
 }
 
-proptest! {
-    #[test]
-    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        if let Ok(value) = parse(&bytes) {
+#[test]
+fn json_survives_any_input() {
+    corpus::survive("config", |input| {
+        if let Ok(value) = parse(input) {
+            assert_eq!(parse(value.to_string().as_bytes()).as_ref(), Ok(&value));
             let _ = decode::<Conf>(&value);
         }
-    }
+    });
+}
 
+proptest! {
     #[test]
     fn what_looks_like_a_configuration_is_read_or_refused(
         text in r#"\{("(name|HOSTPORT|offset|weight|gateway|on|ranges|labels|mode|raw)":(null|-?(0|[1-9][0-9]{0,19})|[0-9]\.[0-9]|"[a-z]{0,4}"|\[\[\{"subnet":("s"|1)\}\]\]|\{"(vlan|pair)":[0-9]\}|true),){0,5}"x":1\}"#

@@ -186,3 +186,11 @@ fn an_entry_that_took_the_place_of_another_is_not_deleted() {
 fn a_namespace_without_flows_is_fine() {
     in_new_host(|| flush_udp_ports(true, &[(None, 53), (None, 54)]).unwrap());
 }
+
+#[test]
+fn a_flow_survives_any_input() {
+    corpus::survive("netlink", |body| {
+        let attrs = message::attributes(body);
+        let _ = (message::udp_destination(attrs), message::exact(attrs));
+    });
+}

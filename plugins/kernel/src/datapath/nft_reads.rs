@@ -144,8 +144,8 @@ impl Kernel {
         Ok(found)
     }
 
-    /// All elements of a set; empty where there is no such set. It is a dump: for upgrades and
-    /// garbage collection only.
+    /// All elements of a set; empty where there is no such set. It is a dump: for upgrades, garbage
+    /// collection and sets that stay small.
     ///
     /// # Errors
     /// Where it cannot be asked.

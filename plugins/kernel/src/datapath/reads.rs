@@ -2,17 +2,13 @@
 
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::AddressMessage;
 use netstate::{Addr, Link, LinkName, Ns, TABLE_MAIN};
 
 use super::Kernel;
 use crate::error::{Error, Refusal};
 use crate::netlink::Batch;
-use crate::route::{
-    RawLink, addrs_of, brief, by_index, local_query, read_addr, read_route, routes_in, rtm,
-};
+use crate::route::{RawLink, brief, by_index, local_query, read_route, routes_in, rtm};
 use rustix::io::Errno;
 
 /// A link with what the model leaves out.
@@ -46,18 +42,6 @@ impl Kernel {
             Some(index) => self.addrs_on(ns, name, index),
             None => Ok(Vec::new()),
         }
-    }
-
-    /// All addresses of the host, of both families.
-    ///
-    /// # Errors
-    /// Where it cannot be asked.
-    pub fn local_addrs(&mut self) -> Result<Vec<IpNetwork>, Error> {
-        let query: AddressMessage = addrs_of(0, AddressFamily::Unspec);
-        let action = || "list the addresses of this host".to_owned();
-        self.listed(&Ns::Host, rtm::GETADDR, &query, &action, |body| {
-            read_addr(body, &LinkName::lo()).map(|(_, addr)| addr.net)
-        })
     }
 
     /// The link of the default route of lowest metric in the main table.

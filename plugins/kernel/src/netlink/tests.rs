@@ -1,11 +1,11 @@
-use proptest::prelude::*;
-
 use super::batch::{Messages, Received};
 use super::wire::{Attrs, Writer, text};
 use super::{Batch, Protocol, Socket, flag, parse};
 use crate::error::Refusal;
 use crate::inject::{How, Injection, arm, seen};
+use crate::route::RawLink;
 use crate::testing::in_new_host;
+use crate::{nft, route};
 
 /// `NLMSG_NOOP`, which netlink takes and does not answer without being asked to.
 const NOOP: u16 = 1;
@@ -167,30 +167,30 @@ fn the_explanation_stands_after_the_request_or_its_header() {
     assert_eq!(parse::verdict(received(0, &[0; 20])), Ok(()));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-    #[test]
-    fn any_bytes_are_read_without_panic(
-        bytes in prop::collection::vec(any::<u8>(), 0..200),
-        flags in any::<u16>(),
-    ) {
-        let _ = parse::verdict(received(flags, &bytes));
-        let _ = text(&bytes);
-        for message in Messages(&bytes) {
-            prop_assert!(message.body.len() <= bytes.len());
+#[test]
+fn what_the_kernel_sends_survives_any_input() {
+    corpus::survive("netlink", |bytes| {
+        for flags in [0, flag::ACK_TLVS, flag::ACK_TLVS | flag::CAPPED] {
+            let _ = parse::verdict(received(flags, bytes));
+            let _ = parse::dump_explanation(received(flags, bytes));
         }
-        for (_, value) in Attrs(&bytes) {
-            prop_assert!(value.len() <= bytes.len());
+        let _ = text(bytes);
+        for message in Messages(bytes) {
+            assert!(message.body.len() <= bytes.len());
+        }
+        for (_, value) in Attrs(bytes) {
+            assert!(value.len() <= bytes.len());
             let _ = Attrs(value).count();
         }
-        let _ = crate::route::RawLink::parse(&bytes);
-        let _ = crate::route::read_route(&bytes);
-        let _ = crate::route::read_addr(&bytes, &netstate::LinkName::lo());
-        let _ = crate::route::read_fdb(&bytes, &netstate::LinkName::lo());
-        let _ = crate::nft::parse_elements(&bytes);
-        let _ = crate::nft::parse_rule(&bytes);
-        let _ = crate::nft::parse_table(&bytes);
-        let _ = crate::nft::parse_set(&bytes);
-    }
+        let name = netstate::LinkName::lo();
+        let _ = (RawLink::parse(bytes), route::read_vlans(bytes));
+        let _ = (route::read_route(bytes), route::read_oif(bytes), route::read_rule(bytes));
+        let _ = (route::read_addr(bytes, &name), route::read_nsid(bytes));
+        let _ = (route::read_fdb(bytes, &name), route::read_neigh(bytes, &name));
+        let _ = (nft::parse_elements(bytes), nft::parse_rule(bytes), nft::parse_table(bytes));
+        let _ = (nft::parse_chain(bytes), nft::parse_set_name(bytes), nft::parse_generation(bytes));
+        if let Some(set) = nft::parse_set(bytes).and_then(|shape| nft::SetTypes::of(&shape)) {
+            let _: Vec<_> = nft::parse_elements(bytes).iter().map(|raw| set.element(raw)).collect();
+        }
+    });
 }

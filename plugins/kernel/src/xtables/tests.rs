@@ -94,6 +94,15 @@ fn a_table_that_is_cut_short_is_an_error_and_no_panic() {
     });
 }
 
+#[test]
+fn a_filter_table_survives_any_input() {
+    corpus::survive("xtables", |bytes| {
+        // `INFO` bytes of information, and the entries behind.
+        let (info, entries) = bytes.split_at(bytes.len().min(INFO));
+        let _ = (verdict(true, info, entries), verdict(false, info, entries));
+    });
+}
+
 fn table() -> (Vec<u8>, Vec<u8>) {
     let socket =
         socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();

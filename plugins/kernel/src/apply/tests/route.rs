@@ -132,9 +132,6 @@ fn the_way_of_packets_is_told() {
         for ip in ["192.0.2.1", "2001:db8::1"] {
             assert_eq!(kernel.route_get(&Ns::Host, ip.parse().unwrap()).unwrap(), Some(name("e0")));
         }
-        let addrs = kernel.local_addrs().unwrap();
-        let wanted = ["10.0.0.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()];
-        assert_eq!(addrs, wanted);
         let of = kernel.addrs_of(&Ns::Host, &name("e1")).unwrap();
         assert!(of.is_empty(), "the link-local address is the kernel's own: {of:?}");
     });

@@ -111,3 +111,12 @@ fn a_listener_with_a_full_queue_is_waited_for_with_a_bound() {
     assert!(matches!(error, Error::Login { .. }), "{error:?}");
     assert!(chain(&error).ends_with("no answer within 100ms"), "{}", chain(&error));
 }
+
+#[test]
+fn a_list_of_buses_survives_any_input() {
+    corpus::survive("bus-address", |list| {
+        for address in parse(list).into_iter().flatten() {
+            let _ = (address.socket(), address.to_string());
+        }
+    });
+}

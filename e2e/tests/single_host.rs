@@ -1,0 +1,229 @@
+//! Networks of one host as their users see them: none, host, and what bridge and macvlan give.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use e2e::{Chain, Cni, Host, Internet, Lab, Place, PluginSet, Proto, probe};
+use serde_json::{Value, json};
+
+#[test]
+fn none_has_only_lo_and_reaches_nothing() -> Result<()> {
+    Lab::run(|lab| {
+        let (_internet, host) = on_the_internet(lab)?;
+        let container = host.add_container("c1")?;
+        let cni = Cni::new(&container).ifname("lo");
+        let mut chain = Chain::new(json!({ "cniVersion": "1.0.0", "name": "none",
+            "plugins": [{ "type": "none" }] }));
+        chain.add(&cni)?;
+        chain.check(&cni)?;
+        ensure!(container.interfaces()? == ["lo"]);
+        ensure!(container.addresses("lo")?.contains(&"127.0.0.1/8".to_owned()));
+        let _server = probe::serve(&container, 80, &[])?;
+        probe::ask(&container, Proto::Tcp, ("127.0.0.1".parse()?, 80)).context("lo is up")?;
+        for server in [Internet::V4, Internet::V6, "192.0.2.10".parse()?] {
+            let reached = probe::refusal(&container, Proto::Tcp, (server, Internet::PORT))?;
+            ensure!(reached.is_err(), "reached {server}: {reached:?}");
+        }
+        chain.del(&cni)?;
+        chain.del(&cni).context("DEL again")
+    })
+}
+
+#[test]
+fn host_shares_the_hosts_interfaces_and_warns_of_ports() -> Result<()> {
+    Lab::run(|lab| {
+        let (_internet, host) = on_the_internet(lab)?;
+        let own = host.add_container("unused")?;
+        let state = || host.sh("ip -d addr; ip route; nft list ruleset; ip netns list");
+        let before = state()?.stdout;
+        let conf = json!({ "cniVersion": "1.0.0", "name": "host", "type": "host", "runtimeConfig":
+            { "portMappings": [{ "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] } });
+        for netns in ["", "/proc/1/ns/net"] {
+            let mut cni = Cni::new(&own);
+            netns.clone_into(&mut cni.netns);
+            let reply = cni.call("ADD", "host", &conf)?;
+            let result = reply.result().with_context(|| format!("netns {netns:?}"))?;
+            let names: Vec<_> = result
+                .pointer("/interfaces")
+                .and_then(Value::as_array)
+                .context("interfaces")?
+                .iter()
+                .filter_map(|interface| interface.get("name").and_then(Value::as_str))
+                .collect();
+            ensure!(names.contains(&"eth0") && names.contains(&"lo"), "{result}");
+            ensure!(result.to_string().contains("192.0.2.10/24"), "{result}");
+            let warnings: Vec<&str> = reply.0.stderr.lines().collect();
+            ensure!(
+                warnings.len() == 1 && warnings.join("").contains("portMappings"),
+                "{warnings:?}"
+            );
+            cni.call("DEL", "host", &conf)?.result()?;
+            ensure!(state()?.stdout == before, "netns {netns:?} changed the host");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_mtu_is_on_the_bridge_and_both_ends_and_may_be_the_uplinks() -> Result<()> {
+    Lab::run(|lab| {
+        let (_internet, host) = on_the_internet(lab)?;
+        host.sh("ip link set eth0 mtu 1380")?;
+        for (name, number, mtu, bytes) in
+            [("a", 1, json!(1400), 1400), ("b", 2, json!("auto"), 1380)]
+        {
+            let container = host.add_container(name)?;
+            let cni = Cni::new(&container);
+            let mut chain = bridge(name, number, json!({ "mtu": mtu }));
+            let result = chain.add(&cni)?;
+            chain.check(&cni)?;
+            let link = result.pointer("/interfaces/1/name").and_then(Value::as_str);
+            let places: [(&dyn Place, &str); 3] =
+                [(&host, name), (&host, link.context("the host's end")?), (&container, "eth0")];
+            for (place, link) in places {
+                let shown = place.run(&["ip", "-o", "link", "show", link])?.stdout;
+                ensure!(shown.contains(&format!(" mtu {bytes} ")), "{shown}");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn addresses_are_given_lowest_first_and_a_full_range_says_so() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::selected()?.install(&host)?;
+        let mut chains = Vec::new();
+        let mut add = |name: &str, subnet: &str, args: &str| -> Result<String> {
+            let container = host.add_container(name)?;
+            let keys = json!({ "ipam": { "type": "host-local", "subnet": subnet } });
+            let mut chain = bridge(&format!("n{}", subnet.len()), 1, keys);
+            let cni = Cni::new(&container).args(args);
+            let result = chain.add(&cni)?;
+            chains.push((chain, cni));
+            Ok(address(&result, 0)?.to_string())
+        };
+        // Of 10.1.0.0/29 there are .2 to .6: the network, the gateway and the broadcast are kept.
+        for wanted in ["10.1.0.2", "10.1.0.3", "10.1.0.4"] {
+            ensure!(add(wanted, "10.1.0.0/29", "")? == wanted);
+        }
+        ensure!(add("asked", "10.1.0.0/29", "IgnoreUnknown=1;IP=10.1.0.6")? == "10.1.0.6");
+        ensure!(add("last", "10.1.0.0/29", "")? == "10.1.0.5");
+        let full = add("more", "10.1.0.0/29", "").err().context("a sixth of five addresses")?;
+        ensure!(format!("{full:#}").contains("10.1.0.1-10.1.0.6"), "{full:#}");
+        let (chain, cni) = chains.get(1).context("the second")?.clone();
+        chain.del(&cni)?;
+        let mut again = chain;
+        ensure!(address(&again.add(&cni)?, 0)?.to_string() == "10.1.0.3", "what was given back");
+        Ok(())
+    })
+}
+
+#[test]
+fn containers_of_a_macvlan_talk_and_the_host_does_not_reach_them() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        let neighbour = lab.host("neighbour")?;
+        PluginSet::selected()?.install(&host)?;
+        lab.wire(&host.port("eth0", "10.7.0.1/24"), &neighbour.port("eth0", "10.7.0.2/24"))?;
+        let mut members = Vec::new();
+        for name in ["a", "b"] {
+            let container = host.add_container(name)?;
+            let mut chain = Chain::new(json!({ "cniVersion": "1.0.0", "name": "wire", "plugins": [
+                { "type": "macvlan", "master": "eth0", "mode": "bridge",
+                  "ipam": { "type": "host-local",
+                            "ranges": [[{ "subnet": "10.7.0.0/24", "rangeStart": "10.7.0.10" }]] } }]}));
+            let result = chain.add(&Cni::new(&container))?;
+            chain.check(&Cni::new(&container))?;
+            members.push((container, address(&result, 0)?));
+        }
+        let [(a, a_ip), (b, b_ip)] = members.as_slice() else { bail!("two members") };
+        let _servers = [probe::serve(a, 80, &[])?, probe::serve(b, 80, &[])?];
+        for (from, to) in [(a, b_ip), (b, a_ip)] {
+            ensure!(probe::pings(from, *to)?, "{} pings {to}", from.name());
+            probe::ask(from, Proto::Tcp, (*to, 80))?;
+        }
+        // From the wire their own addresses and MACs are seen.
+        let _server = probe::serve(&neighbour, 80, &[])?;
+        let seen = probe::ask(a, Proto::Tcp, ("10.7.0.2".parse()?, 80))?;
+        ensure!(seen.source.ip() == *a_ip, "seen as {}", seen.source);
+        ensure!(probe::pings(&neighbour, *b_ip)?, "the neighbour pings {b_ip}");
+        ensure!(!probe::pings(&host, *a_ip)?, "the host reaches a macvlan of its own link");
+        Ok(())
+    })
+}
+
+/// Whoever has a port of one address keeps others from having it of all, and the other way round;
+/// also of an address that the host has not yet.
+#[test]
+fn a_port_of_one_address_and_that_of_all_exclude_each_other() -> Result<()> {
+    Lab::run(|lab| {
+        let (_internet, host) = on_the_internet(lab)?;
+        let publish = |name: &str, ports: &Value| -> Result<(Chain, Cni)> {
+            let container = host.add_container(name)?;
+            let mut chain = bridge("net", 1, json!({}));
+            if let Some(plugins) =
+                chain.conflist.pointer_mut("/plugins").and_then(Value::as_array_mut)
+            {
+                plugins
+                    .push(json!({ "type": "portmap", "capabilities": { "portMappings": true } }));
+            }
+            let mut chain = chain.with_args(json!({ "portMappings": ports }));
+            let cni = Cni::new(&container);
+            chain.add(&cni)?;
+            Ok((chain, cni))
+        };
+        let port = |host_port: u16, host_ip: &str, protocol: &str| {
+            json!({ "hostPort": host_port, "containerPort": 80, "protocol": protocol,
+                    "hostIP": host_ip })
+        };
+        publish("one", &json!([port(8080, "192.0.2.10", "tcp"), port(8081, "192.0.2.99", "tcp")]))?;
+        publish("all", &json!([port(9090, "", "tcp"), port(9091, "", "udp")]))?;
+        for (name, ports) in [
+            ("a", json!([port(7000, "", "tcp"), port(8080, "", "tcp")])),
+            ("b", json!([port(8081, "0.0.0.0", "tcp")])),
+            ("c", json!([port(9090, "192.0.2.10", "tcp")])),
+            ("d", json!([port(9091, "127.0.0.1", "udp"), port(7001, "", "tcp")])),
+        ] {
+            let refused =
+                publish(name, &ports).err().with_context(|| format!("{name}: {ports}"))?;
+            let text = format!("{refused:#}");
+            ensure!(text.contains("already mapped for net/"), "{name}: {text}");
+        }
+        // The other protocol, another address, and what the refused ones did not get.
+        publish(
+            "free",
+            &json!([
+                port(8080, "", "udp"),
+                port(8080, "127.0.0.1", "tcp"),
+                port(7000, "", "tcp"),
+                port(7001, "", "tcp"),
+            ]),
+        )
+        .map(drop)
+    })
+}
+
+fn on_the_internet(lab: &Lab) -> Result<(Internet, Host)> {
+    let (internet, host) = (lab.internet()?, lab.host("host")?);
+    PluginSet::Ours.install(&host)?;
+    internet.connect(lab, &host)?;
+    Ok((internet, host))
+}
+
+/// A network on a bridge of its name, with these keys over the usual ones.
+fn bridge(name: &str, number: u8, keys: Value) -> Chain {
+    let mut bridge = json!({ "type": "bridge", "bridge": name, "isGateway": true,
+        "ipam": { "type": "host-local", "subnet": format!("10.{number}.0.0/24") } });
+    if let (Some(bridge), Value::Object(keys)) = (bridge.as_object_mut(), keys) {
+        bridge.extend(keys);
+    }
+    Chain::new(json!({ "cniVersion": "1.0.0", "name": name, "plugins": [bridge] }))
+}
+
+fn address(result: &Value, index: usize) -> Result<IpAddr> {
+    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
+    let text = text.with_context(|| format!("no address {index} in {result}"))?;
+    Ok(text.split('/').next().unwrap_or_default().parse()?)
+}
