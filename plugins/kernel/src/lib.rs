@@ -24,6 +24,6 @@ mod sysctl;
 pub mod testing;
 pub mod xtables;
 
-pub use datapath::{ChainState, Kernel, LinkState, Policy};
+pub use datapath::{ChainState, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};
 pub use error::{Error, Kind};
 pub use netns::Netns;

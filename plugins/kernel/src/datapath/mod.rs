@@ -6,6 +6,7 @@ mod observe;
 mod on_link;
 mod reads;
 mod survey;
+mod uplinks;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use crate::nft::SetTypes;
 
 pub use nft_reads::{ChainState, Policy};
 pub use reads::LinkState;
+pub use uplinks::{Uplink, UplinkAddr, Way};
 
 /// The network state of the namespace the thread is in, and of a container's.
 ///

@@ -112,7 +112,7 @@ impl Kernel {
     }
 }
 
-fn is_unreachable(refusal: &Refusal) -> bool {
+pub(super) fn is_unreachable(refusal: &Refusal) -> bool {
     [
         Errno::NETUNREACH,
         Errno::HOSTUNREACH,

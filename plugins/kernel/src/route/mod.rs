@@ -6,6 +6,7 @@ mod link;
 mod link_read;
 mod nexthop;
 mod read;
+mod uplink;
 mod vlan;
 
 pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
@@ -17,6 +18,7 @@ pub(crate) use nexthop::{
 pub(crate) use read::{
     read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_rule,
 };
+pub(crate) use uplink::{read_uplink_addr, read_way};
 pub(crate) use vlan::{PortVlans, read_vlans};
 
 /// Message types (`include/uapi/linux/rtnetlink.h`).
