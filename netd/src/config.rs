@@ -1,4 +1,6 @@
-//! What netd is told: the cluster's network configuration, and where the cluster's store is.
+//! What netd is told: the agent's options, the cluster's network configuration, and where the
+//! cluster's store is.
 
 pub mod network;
+pub mod options;
 pub mod store;

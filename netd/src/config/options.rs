@@ -1,0 +1,138 @@
+//! The options of `netd run`: flannel's flags and netd's own, from four places.
+//!
+//! One table ([`table`]) names every option once; command line, environment and file all go
+//! through it. A later place wins: file, then `FLANNELD_*`, then `NETD_*`, then the command line.
+
+mod draft;
+mod file;
+mod flags;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::store::StoreArgs;
+use draft::Draft;
+pub use table::usage;
+
+/// What the agent was asked to do, validated as far as that is possible without a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where the cluster's store is.
+    pub store: StoreArgs,
+    /// Which interface carries the overlay.
+    pub iface: IfaceOptions,
+    /// Where subnet.env is written, and read at the next start.
+    pub subnet_file: PathBuf,
+    /// Masquerade what leaves the cluster's network.
+    pub ip_masq: bool,
+    /// Masquerade with random ports where the kernel can (`random-fully`).
+    pub ip_masq_fully_random: bool,
+    /// Accept what comes from and goes to the cluster's network when forwarding.
+    pub forward_rules: bool,
+    /// Keep a blackhole route for the own subnet.
+    pub blackhole_route: bool,
+    /// How often everything is looked at though nothing was heard of.
+    pub resync: Duration,
+    /// Where `/healthz` and `/readyz` are served.
+    pub health: Option<SocketAddr>,
+    /// Directory of what must survive a reboot.
+    pub state_dir: PathBuf,
+    /// Directory of sockets.
+    pub run_dir: PathBuf,
+    /// Where a conflist is written once the agent is ready.
+    pub cni_conf_dir: Option<PathBuf>,
+    /// What is logged, in tracing's filter language (`info`, `netd=debug`).
+    pub log: String,
+    /// The life of the subnet's lease in etcd.
+    pub subnet_ttl: Duration,
+    /// What was given and has no effect, as sentences for the log.
+    pub ignored: Vec<String>,
+}
+
+/// Which interface carries the overlay, and the address others reach it by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IfaceOptions {
+    /// Names or addresses, tried in order.
+    pub iface: Vec<String>,
+    /// Regular expressions, tried next.
+    pub iface_regex: Vec<String>,
+    /// The interface by which this is reached, tried last.
+    pub can_reach: Option<IpAddr>,
+    /// The address in the lease, where it is not the interface's.
+    pub public_ip: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub public_ipv6: Option<Ipv6Addr>,
+}
+
+/// What the arguments ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Run the agent.
+    Run(Box<Options>),
+    /// Print the options and end.
+    Help,
+    /// Print the version and end.
+    Version,
+}
+
+/// Why options make no sense. Displays as one sentence with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// On the command line: exit status 2.
+    #[error("{0}; `netd run --help` lists the options")]
+    Usage(String),
+    /// In the environment or the file: exit status 64.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl Options {
+    /// Reads arguments (without the program's name and `run`) and environment, and the file that
+    /// they name.
+    ///
+    /// # Errors
+    /// [`OptionsError`] at the first thing that makes no sense.
+    pub fn read(args: &[String], env: &BTreeMap<String, String>) -> Result<Request, OptionsError> {
+        let command_line = flags::parse(args)?;
+        if let Some(request) = command_line.request {
+            return Ok(request);
+        }
+        let mut draft = Draft::default();
+        let from_env = |prefix: &str| env.get(&format!("{prefix}CONFIG")).filter(|v| !v.is_empty());
+        if let Some(path) = command_line.config.as_ref().or_else(|| from_env("NETD_")) {
+            file::apply(&mut draft, path.as_ref())?;
+        }
+        for prefix in ["FLANNELD_", "NETD_"] {
+            from_environment(&mut draft, prefix, env)?;
+        }
+        for (flag, value) in &command_line.given {
+            draft.begin(flag);
+            draft.set(flag, value, &format!("--{flag}")).map_err(OptionsError::Usage)?;
+        }
+        draft.finish().map(|options| Request::Run(Box::new(options)))
+    }
+}
+
+/// An empty variable is no value, as with flannel; a repeatable option gets exactly one.
+fn from_environment(
+    draft: &mut Draft,
+    prefix: &str,
+    env: &BTreeMap<String, String>,
+) -> Result<(), OptionsError> {
+    draft.next_place();
+    for option in table::OPTIONS {
+        let variable = format!("{prefix}{}", option.name.to_uppercase().replace(['-', '.'], "_"));
+        if let Some(value) = env.get(&variable).filter(|value| !value.is_empty()) {
+            draft.begin(option.name);
+            draft
+                .set(option.name, value, &format!("variable {variable}"))
+                .map_err(OptionsError::Config)?;
+        }
+    }
+    Ok(())
+}

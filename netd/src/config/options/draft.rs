@@ -1,0 +1,277 @@
+//! Options on their way: set one after another, checked together at the end.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::table::{self, Value};
+use super::{IfaceOptions, Options, OptionsError};
+use crate::config::store::{self, StoreArgs};
+
+/// flannel's defaults, and then what was set.
+#[derive(Debug)]
+pub(super) struct Draft {
+    options: Options,
+    health_ip: IpAddr,
+    health_port: u16,
+    /// `log` was set, which says more than `v`.
+    log_set: bool,
+    /// Repeatable options that this place has set: its first value replaces those of earlier ones.
+    begun: BTreeSet<String>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        let store = StoreArgs {
+            etcd_endpoints: store::ENDPOINTS.to_owned(),
+            etcd_prefix: store::PREFIX.to_owned(),
+            etcd_own_prefix: store::OWN_PREFIX.to_owned(),
+            etcd_cafile: None,
+            etcd_certfile: None,
+            etcd_keyfile: None,
+            etcd_username: None,
+            etcd_password: None,
+        };
+        let options = Options {
+            store,
+            iface: IfaceOptions::default(),
+            subnet_file: "/run/flannel/subnet.env".into(),
+            ip_masq: false,
+            ip_masq_fully_random: true,
+            forward_rules: true,
+            blackhole_route: false,
+            resync: Duration::from_secs(60),
+            health: None,
+            state_dir: "/var/lib/netd".into(),
+            run_dir: "/run/netd".into(),
+            cni_conf_dir: None,
+            log: "info".to_owned(),
+            subnet_ttl: Duration::from_secs(24 * 60 * 60),
+            ignored: Vec::new(),
+        };
+        Self {
+            options,
+            health_ip: Ipv4Addr::UNSPECIFIED.into(),
+            health_port: 0,
+            log_set: false,
+            begun: BTreeSet::new(),
+        }
+    }
+}
+
+impl Draft {
+    /// What follows comes from another place, which outdoes the earlier ones.
+    pub(super) fn next_place(&mut self) {
+        self.begun.clear();
+    }
+
+    /// The values of an option follow: lists begin anew, once per place.
+    pub(super) fn begin(&mut self, name: &str) {
+        let repeatable = table::find(name).is_some_and(|row| matches!(row.value, Value::Many(_)));
+        if repeatable && self.begun.insert(name.to_owned()) {
+            match name {
+                "iface" => self.options.iface.iface.clear(),
+                _ => self.options.iface.iface_regex.clear(),
+            }
+        }
+    }
+
+    /// Sets an option; `at` says where it stands.
+    pub(super) fn set(&mut self, name: &str, value: &str, at: &str) -> Result<(), String> {
+        let Some(row) = table::find(name) else { return Err(format!("{at}: no such option")) };
+        (row.set)(self, value).map_err(|why| format!("{at}: {why}"))
+    }
+
+    /// Checks what only makes sense together.
+    pub(super) fn finish(mut self) -> Result<Options, OptionsError> {
+        let wrong = |text: String| Err(OptionsError::Config(text));
+        let store = &self.options.store;
+        if let Err(error) = store.keyspace() {
+            return wrong(error.to_string());
+        }
+        if store.etcd_keyfile.is_some() != store.etcd_certfile.is_some() {
+            return wrong(
+                "etcd-keyfile and etcd-certfile belong together: give both or none".to_owned(),
+            );
+        }
+        if store.etcd_password.is_some() && store.etcd_username.is_none() {
+            return wrong("etcd-password is given without etcd-username: give both".to_owned());
+        }
+        if self.health_port != 0 {
+            self.options.health = Some(SocketAddr::new(self.health_ip, self.health_port));
+        }
+        Ok(self.options)
+    }
+
+    pub(super) fn endpoints(&mut self, value: &str) -> Result<(), String> {
+        let mut endpoints = Vec::new();
+        for url in value.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+            let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            if rest.is_none_or(|host| host.trim_end_matches('/').is_empty()) {
+                return Err(format!("{url:?} is no endpoint; write http://HOST:2379"));
+            }
+            endpoints.push(url.trim_end_matches('/').to_owned());
+        }
+        if endpoints.is_empty() {
+            return Err("no endpoint in it; write http://HOST:2379".to_owned());
+        }
+        self.options.store.etcd_endpoints = endpoints.join(",");
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
+    pub(super) fn prefix(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut String,
+    ) -> Result<(), String> {
+        value.clone_into(slot(&mut self.options));
+        Ok(())
+    }
+
+    /// An optional path; an empty one is none.
+    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
+    pub(super) fn file(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut Option<PathBuf>,
+    ) -> Result<(), String> {
+        *slot(&mut self.options) = (!value.is_empty()).then(|| value.into());
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
+    pub(super) fn text(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut Option<String>,
+    ) -> Result<(), String> {
+        *slot(&mut self.options) = (!value.is_empty()).then(|| value.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn path(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut PathBuf,
+    ) -> Result<(), String> {
+        let path = PathBuf::from(value);
+        if !path.is_absolute() {
+            return Err(format!("{value:?} is no absolute path; write it from / on"));
+        }
+        *slot(&mut self.options) = path;
+        Ok(())
+    }
+
+    pub(super) fn push(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut Vec<String>,
+    ) -> Result<(), String> {
+        if value.is_empty() {
+            return Err("it is empty; name an interface or an address".to_owned());
+        }
+        slot(&mut self.options).push(value.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn regex(&mut self, value: &str) -> Result<(), String> {
+        regex::Regex::new(value)
+            .map_err(|_| format!("{value:?} is no regular expression; write one as ^eth"))?;
+        self.push(value, |o| &mut o.iface.iface_regex)
+    }
+
+    pub(super) fn address<T: FromStr>(
+        &mut self,
+        value: &str,
+        slot: fn(&mut Options) -> &mut Option<T>,
+    ) -> Result<(), String> {
+        let address = || value.parse().map_err(|_| format!("{value:?} is no such address"));
+        *slot(&mut self.options) = if value.is_empty() { None } else { Some(address()?) };
+        Ok(())
+    }
+
+    /// Go's words for a boolean (`strconv.ParseBool`).
+    pub(super) fn switch(
+        &mut self,
+        value: &str,
+        set: fn(&mut Options, bool),
+    ) -> Result<(), String> {
+        let on = match value {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+            _ => return Err(format!("{value:?} is neither true nor false")),
+        };
+        set(&mut self.options, on);
+        Ok(())
+    }
+
+    pub(super) fn renew_margin(&mut self, value: &str) -> Result<(), String> {
+        let minutes: Option<u32> = value.parse().ok();
+        if minutes.is_none_or(|minutes| !(1..=1439).contains(&minutes)) {
+            return Err(format!("{value:?} is no number of minutes from 1 to 1439"));
+        }
+        Ok(())
+    }
+
+    /// flanneld needs short intervals for want of events; here they only guard against losses.
+    pub(super) fn resync(&mut self, value: &str) -> Result<(), String> {
+        let seconds: Option<u64> = value.parse().ok();
+        let seconds = seconds.filter(|seconds| *seconds > 0);
+        let seconds =
+            seconds.ok_or_else(|| format!("{value:?} is no number of seconds above 0"))?;
+        self.options.resync = Duration::from_secs(seconds);
+        Ok(())
+    }
+
+    pub(super) fn subnet_ttl(&mut self, value: &str) -> Result<(), String> {
+        let seconds: Option<u64> = value.parse().ok();
+        let seconds = seconds.filter(|seconds| *seconds >= 2);
+        let seconds =
+            seconds.ok_or_else(|| format!("{value:?} is no number of seconds above 1"))?;
+        self.options.subnet_ttl = Duration::from_secs(seconds);
+        Ok(())
+    }
+
+    pub(super) fn health_ip(&mut self, value: &str) -> Result<(), String> {
+        self.health_ip = value.parse().map_err(|_| format!("{value:?} is no IP address"))?;
+        Ok(())
+    }
+
+    pub(super) fn health_port(&mut self, value: &str) -> Result<(), String> {
+        self.health_port =
+            value.parse().map_err(|_| format!("{value:?} is no port, 0 to 65535"))?;
+        Ok(())
+    }
+
+    pub(super) fn log(&mut self, value: &str) -> Result<(), String> {
+        let filter: Result<tracing_subscriber::EnvFilter, _> = value.parse();
+        if value.is_empty() || filter.is_err() {
+            return Err(format!("{value:?} is no log filter; write error, warn, info or debug"));
+        }
+        self.options.log = value.to_owned();
+        self.log_set = true;
+        Ok(())
+    }
+
+    pub(super) fn verbosity(&mut self, value: &str) -> Result<(), String> {
+        let level: i32 = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+        if !self.log_set {
+            let name = match level {
+                ..=0 => "info",
+                1..=4 => "debug",
+                5.. => "trace",
+            };
+            self.options.log = name.to_owned();
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
+    pub(super) fn no_effect(&mut self, name: &str) -> Result<(), String> {
+        self.options.ignored.push(format!("option {name} is accepted and has no effect"));
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line by the rules of Go's `flag` package, which flanneld's unit files follow:
+//! `-x`, `--x`, `-x=v`, `-x v`; a switch takes its value only by `=`.
+
+use super::draft::Draft;
+use super::table::{self, Value};
+use super::{OptionsError, Request};
+
+/// What stands on the command line.
+#[derive(Debug, Default)]
+pub(super) struct CommandLine {
+    /// Names and values in order.
+    pub(super) given: Vec<(&'static str, String)>,
+    /// The file of options.
+    pub(super) config: Option<String>,
+    /// Help or version was asked for.
+    pub(super) request: Option<Request>,
+}
+
+pub(super) fn parse(args: &[String]) -> Result<CommandLine, OptionsError> {
+    let mut line = CommandLine::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (name, inline) = split(arg)?;
+        match name {
+            "h" | "help" => {
+                line.request = Some(Request::Help);
+                return Ok(line);
+            }
+            "version" if inline != Some("false") => {
+                line.request = Some(Request::Version);
+                return Ok(line);
+            }
+            "version" => {}
+            "config" => {
+                let value = inline.map(str::to_owned).or_else(|| args.next().cloned());
+                line.config = Some(value.ok_or_else(|| missing("config", "FILE"))?);
+            }
+            name => {
+                let Some(row) = table::find(name) else {
+                    return Err(OptionsError::Usage(format!("there is no option --{name}")));
+                };
+                let value = match (row.value, inline) {
+                    (_, Some(value)) => value.to_owned(),
+                    (Value::Switch, None) => "true".to_owned(),
+                    (Value::One(word) | Value::Many(word) | Value::List(word), None) => {
+                        args.next().cloned().ok_or_else(|| missing(row.name, word))?
+                    }
+                    (Value::Refused, None) => {
+                        let why = (row.set)(&mut Draft::default(), "").err().unwrap_or_default();
+                        return Err(OptionsError::Usage(format!("--{}: {why}", row.name)));
+                    }
+                };
+                line.given.push((row.name, value));
+            }
+        }
+    }
+    Ok(line)
+}
+
+/// The name, and the value after `=`.
+fn split(arg: &str) -> Result<(&str, Option<&str>), OptionsError> {
+    let bare = arg.strip_prefix('-').map(|rest| rest.strip_prefix('-').unwrap_or(rest));
+    let Some(flag) = bare.filter(|flag| !flag.is_empty() && !flag.starts_with(['-', '='])) else {
+        let remedy = "options begin with a dash, and a switch is turned off by --switch=false";
+        return Err(OptionsError::Usage(format!("{arg:?} is no option: {remedy}")));
+    };
+    Ok(flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value))))
+}
+
+fn missing(name: &str, word: &str) -> OptionsError {
+    OptionsError::Usage(format!("--{name} needs a value: --{name} {word}"))
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+fn read(args: &str, env: &[(&str, &str)]) -> Result<Options, OptionsError> {
+    let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    match Options::read(&args, &env)? {
+        Request::Run(options) => Ok(*options),
+        Request::Help | Request::Version => panic!("no run: {args:?}"),
+    }
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("netd.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_flanneld_command_line_means_the_same() {
+    let line = "-etcd-endpoints=http://10.0.0.1:2379,https://b:2379 --etcd-prefix /flannel//net/ \
+                -iface eth1 -iface=10.0.0.2 -ip-masq -iptables-forward-rules=false \
+                -healthz-ip 127.0.0.1 -healthz-port=8081 -subnet-lease-renew-margin=30 -v=5 \
+                -subnet-file=/run/x/subnet.env -public-ip= -iface-regex=^eth[0-9]";
+    let options = read(line, &[]).unwrap();
+    assert_eq!(options.store.etcd_endpoints, "http://10.0.0.1:2379,https://b:2379");
+    assert_eq!(options.store.etcd_prefix, "/flannel//net/");
+    assert_eq!(options.iface.iface, ["eth1", "10.0.0.2"]);
+    assert_eq!(options.iface.iface_regex, ["^eth[0-9]"]);
+    assert_eq!(options.health, Some("127.0.0.1:8081".parse().unwrap()));
+    assert!(options.ip_masq && !options.forward_rules && options.ip_masq_fully_random);
+    assert_eq!(options.log, "trace");
+    assert_eq!(options.subnet_file, PathBuf::from("/run/x/subnet.env"));
+}
+
+#[test]
+fn without_options_everything_is_as_with_flanneld() {
+    let options = read("", &[]).unwrap();
+    assert_eq!(options.store.etcd_endpoints, "http://127.0.0.1:4001,http://127.0.0.1:2379");
+    assert_eq!(options.store.etcd_prefix, "/coreos.com/network");
+    assert_eq!(options.subnet_file, PathBuf::from("/run/flannel/subnet.env"));
+    assert!(!options.ip_masq && options.forward_rules && !options.blackhole_route);
+    assert_eq!(options.health, None);
+}
+
+#[test]
+fn the_command_line_comes_before_netds_variables_those_before_flannels_and_all_before_the_file() {
+    let (_dir, path) = file("etcd-prefix = '/f'\nip_masq = true\niface = ['a', 'b']\nlog = 'warn'");
+    let line = format!("--config={path}");
+    let options = read(&line, &[]).unwrap();
+    assert_eq!((options.store.etcd_prefix.as_str(), options.ip_masq), ("/f", true));
+    assert_eq!(options.iface.iface, ["a", "b"]);
+
+    let env =
+        [("FLANNELD_ETCD_PREFIX", "/flanneld"), ("FLANNELD_IFACE", "c"), ("NETD_IP_MASQ", "")];
+    let options = read(&line, &env).unwrap();
+    assert_eq!(options.store.etcd_prefix, "/flanneld");
+    assert_eq!(options.iface.iface, ["c"], "a list is replaced as a whole");
+    assert!(options.ip_masq, "an empty variable is no value");
+
+    let env = [("FLANNELD_ETCD_PREFIX", "/flanneld"), ("NETD_ETCD_PREFIX", "/mine")];
+    assert_eq!(read(&line, &env).unwrap().store.etcd_prefix, "/mine");
+    assert_eq!(
+        read(&format!("{line} -etcd-prefix /line"), &env).unwrap().store.etcd_prefix,
+        "/line"
+    );
+    assert_eq!(read("", &[("NETD_CONFIG", &path)]).unwrap().store.etcd_prefix, "/f");
+}
+
+#[test]
+fn a_bad_flag_is_bad_usage_and_a_bad_variable_or_file_is_bad_configuration() {
+    for (line, says) in [
+        ("-etcd-endpoint=x", "there is no option --etcd-endpoint"),
+        ("-ip-masq false", "\"false\" is no option"),
+        ("-ip-masq=maybe", "--ip-masq: \"maybe\" is neither true nor false"),
+        ("-etcd-prefix", "--etcd-prefix needs a value"),
+        ("-etcd-endpoints=10.0.0.1:2379", "write http://HOST:2379"),
+        ("-subnet-lease-renew-margin=1440", "1 to 1439"),
+        ("-public-ip=10.0.0", "--public-ip: \"10.0.0\" is no such address"),
+        ("-iface-regex=(", "is no regular expression"),
+        ("-kube-subnet-mgr", "has no Kubernetes mode"),
+        ("-kubeconfig-file /x", "has no Kubernetes mode"),
+        ("-net-config-path=/x", "has no Kubernetes mode"),
+        ("-healthz-port=70000", "is no port"),
+    ] {
+        let error = read(line, &[]).unwrap_err();
+        assert!(matches!(error, OptionsError::Usage(_)), "{line}: {error:?}");
+        assert!(error.to_string().contains(says), "{line}: {error}");
+    }
+    let error = read("", &[("FLANNELD_IP_MASQ", "maybe")]).unwrap_err();
+    assert_eq!(
+        error,
+        OptionsError::Config(
+            "variable FLANNELD_IP_MASQ: \"maybe\" is neither true nor false".to_owned()
+        )
+    );
+    for (text, says) in [
+        ("etcd-prefx = '/a'", "there is no option etcd-prefx"),
+        ("ip-masq = 'maybe'", "ip-masq: \"maybe\" is neither"),
+        ("iface = 1.5", "iface: a float makes no sense here"),
+        ("\n\niface = ", "line 3:"),
+        ("kube-subnet-mgr = true", "no Kubernetes mode"),
+    ] {
+        let (_dir, path) = file(text);
+        let error = read(&format!("--config {path}"), &[]).unwrap_err();
+        assert!(matches!(error, OptionsError::Config(_)), "{error:?}");
+        assert!(error.to_string().contains(says) && error.to_string().contains(&path), "{error}");
+    }
+    let error = read("--config /does/not/exist", &[]).unwrap_err();
+    assert!(matches!(error, OptionsError::Config(_)), "{error:?}");
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    for (line, says) in [
+        ("-etcd-own-prefix /coreos.com/network/netd", "one in the other"),
+        ("-etcd-own-prefix /coreos.com", "one in the other"),
+        ("-etcd-keyfile /k", "belong together"),
+        ("-etcd-password x", "without etcd-username"),
+    ] {
+        let error = read(line, &[]).unwrap_err();
+        assert!(error.to_string().contains(says), "{line}: {error}");
+    }
+    read("-etcd-own-prefix /coreos.com/network2", &[]).unwrap();
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let options = read("-etcd-username u -etcd-password se-cret", &[]).unwrap();
+    assert!(!format!("{options:?}").contains("se-cret"));
+}
+
+#[test]
+fn klogs_flags_are_taken_and_said_to_do_nothing() {
+    let options = read("-vmodule=a=1 -log_backtrace_at x:1 -alsologtostderr -v 2", &[]).unwrap();
+    assert_eq!(options.ignored.len(), 3);
+    assert_eq!(options.log, "debug");
+    assert_eq!(read("-log=warn -v=9", &[]).unwrap().log, "warn");
+}
+
+#[test]
+fn help_names_every_option_that_is_not_hidden() {
+    let text = usage();
+    for row in table::OPTIONS.iter().filter(|row| !row.help.is_empty()) {
+        assert!(text.contains(&format!("--{}", row.name)), "{}", row.name);
+    }
+    let args = ["-ip-masq".to_owned(), "-h".to_owned()];
+    assert_eq!(Options::read(&args, &BTreeMap::new()), Ok(Request::Help));
+    let args = ["-version".to_owned()];
+    assert_eq!(Options::read(&args, &BTreeMap::new()), Ok(Request::Version));
+}
