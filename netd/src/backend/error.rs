@@ -1,0 +1,61 @@
+//! What is wrong with a backend, or with a peer for it.
+
+use std::net::IpAddr;
+
+/// Why the configured backend cannot be used. Displays as a sentence with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBackend {
+    /// flannel has more types, and had others.
+    #[error("Backend.Type {0:?} is none that netd has: use vxlan, host-gw or alloc")]
+    Kind(String),
+    /// A key of the wrong type, or out of range.
+    #[error("{0}; write it as in {{\"Type\": \"vxlan\", \"VNI\": 1, \"Port\": 8472}}")]
+    Key(String),
+    /// Not a VXLAN network identifier.
+    #[error("Backend.VNI {0} is out of range: use 1 to 16777215")]
+    Vni(u32),
+    /// The name of an interface has at most 15 bytes.
+    #[error(
+        "Backend.VNI {vni} makes the device's name too long: use up to 9999999, or up to 9999 \
+         with IPv6"
+    )]
+    LongName {
+        /// The VNI.
+        vni: u32,
+    },
+    /// Others could not send to this host directly.
+    #[error(
+        "backend host-gw cannot work behind address translation: {public} is published and the \
+         interface has {own}; leave --public-ip out, or use vxlan"
+    )]
+    NotBehindNat {
+        /// What is published.
+        public: IpAddr,
+        /// What the interface has.
+        own: IpAddr,
+    },
+}
+
+/// Why a peer cannot be reached by this backend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusablePeer {
+    /// A cluster of several backends does not connect.
+    #[error("its backend is {theirs:?}, and this host's is {ours}")]
+    OtherBackend {
+        /// What its lease says.
+        theirs: String,
+        /// What this host has.
+        ours: &'static str,
+    },
+    /// Its lease says too little.
+    #[error("its lease has no {0}")]
+    Missing(&'static str),
+    /// Its lease says something that makes no sense.
+    #[error("{what} in {key} of its lease")]
+    Data {
+        /// Where.
+        key: &'static str,
+        /// What.
+        what: String,
+    },
+}
