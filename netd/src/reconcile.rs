@@ -1,0 +1,148 @@
+//! The one loop that makes the kernel hold what it should, and keeps it so.
+//!
+//! A thread of its own owns the desired state and the only sockets that write ([`Kernel`] is
+//! synchronous). It is told of the cluster's events and of the kernel's ([`listen`]); events only
+//! say when and where. One peer's event costs by that peer alone: what was wanted of it before and
+//! what is wanted now are compared, nothing is read. Everything is looked at once at the start, on
+//! a timer, after losses, and where a device or the table of rules was touched. What failed is
+//! tried again, each peer by itself, and holds nobody else up.
+//!
+//! What it may remove is bounded by [`Overlay::scope`] and its own table; leftovers of an earlier
+//! run go in the first round.
+
+mod burst;
+mod listen;
+mod peers;
+mod retry;
+mod round;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::net::IpAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use drivers::traffic::Traffic;
+use ipnetwork::IpNetwork;
+use kernel::Kernel;
+use netstate::{LinkName, Mac};
+use tokio::sync::{oneshot, watch};
+
+use crate::backend::Overlay;
+use crate::lease::ClusterEvent;
+
+pub use listen::Listener;
+
+/// The thread's name. nf_tables tells everybody who made a change by it, 15 bytes at most
+/// (`NFTA_GEN_PROC_NAME`).
+pub(crate) const THREAD: &str = "netd-reconcile";
+
+/// What the host is to be.
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// The backend with this host's subnet.
+    pub overlay: Overlay,
+    /// The rules of traffic.
+    pub traffic: Traffic,
+    /// Accept the overlay's packets where iptables' FORWARD drops.
+    pub forward_rules: bool,
+    /// Keep a route that drops what is for the own subnet and nobody has.
+    pub blackhole: bool,
+    /// How often everything is looked at though nothing was heard of.
+    pub resync: Duration,
+}
+
+/// What the loop is told.
+#[derive(Debug)]
+pub enum Input {
+    /// Something happened to another host.
+    Cluster(ClusterEvent),
+    /// The kernel's state changed.
+    Noticed(Notice),
+    /// Answers when its turn comes: the loop works.
+    Ping(oneshot::Sender<()>),
+    /// The end.
+    Stop,
+}
+
+/// Where the kernel's state changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Perhaps anywhere: events were lost.
+    Anywhere,
+    /// A link of this name is new, changed or gone.
+    Link(LinkName),
+    /// An address of some link is gone.
+    Address(IpAddr),
+    /// A route to this network is gone, or another is there.
+    Route(IpNetwork),
+    /// A permanent neighbour of this address is gone, or has another link-layer address.
+    Neighbour(IpAddr, Option<Mac>),
+    /// A forwarding entry for this link-layer address is gone, or leads elsewhere.
+    Forwarding(Mac, Option<IpAddr>),
+    /// Somebody else changed the table of rules.
+    Traffic,
+}
+
+/// How it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// All peers of the store were known and everything was made once.
+    pub synced: bool,
+    /// Why the host's own devices and rules are not as they should be.
+    pub trouble: Option<String>,
+    /// Peers there are.
+    pub peers: usize,
+    /// Peers that are not connected, with the first reason.
+    pub unconnected: usize,
+    /// The reason for one of them.
+    pub reason: Option<String>,
+}
+
+/// The loop, from outside. Dropping it ends the loop; the kernel keeps what was made.
+#[derive(Debug)]
+pub struct Reconciler {
+    inputs: mpsc::Sender<Input>,
+    health: watch::Receiver<Health>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reconciler {
+    /// Starts the loop in the calling thread's network namespace. Nothing is changed before the
+    /// first [`ClusterEvent::Reset`].
+    ///
+    /// # Errors
+    /// Where no thread can be made.
+    pub fn start(goal: Goal) -> std::io::Result<Self> {
+        let (inputs, inbox) = mpsc::channel();
+        let (report, health) = watch::channel(Health::default());
+        let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
+            work::Work::new(Kernel::open(None), goal, report).run(&inbox);
+        })?;
+        Ok(Self { inputs, health, thread: Some(thread) })
+    }
+
+    /// Where to send inputs.
+    #[must_use]
+    pub fn inputs(&self) -> mpsc::Sender<Input> {
+        self.inputs.clone()
+    }
+
+    /// How it stands; changes are told.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+}
+
+impl Drop for Reconciler {
+    fn drop(&mut self) {
+        // A thread that has ended takes no more inputs, and has nothing left to do.
+        let _ = self.inputs.send(Input::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

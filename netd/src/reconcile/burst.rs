@@ -1,0 +1,35 @@
+//! Inputs that came together: what changes for which peer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use netstate::NetState;
+use tokio::sync::oneshot;
+
+use crate::lease::SubnetKey;
+
+/// Inputs that came together.
+#[derive(Debug, Default)]
+pub(super) struct Burst {
+    /// Peers that changed, with what the kernel was made to hold for them before.
+    pub(super) before: BTreeMap<SubnetKey, NetState>,
+    /// Peers of which something is gone from the kernel, and is to be put there again.
+    pub(super) again: BTreeSet<SubnetKey>,
+    /// Somebody changed the table of rules.
+    pub(super) traffic: bool,
+    /// Who waits for an answer.
+    pub(super) pings: Vec<oneshot::Sender<()>>,
+    /// It is over.
+    pub(super) stop: bool,
+}
+
+impl Burst {
+    /// Notes that a peer changed; of several changes the first says what the kernel holds.
+    pub(super) fn changed(&mut self, key: SubnetKey, before: NetState) {
+        self.before.entry(key).or_insert(before);
+    }
+
+    /// All peers that have to be looked after.
+    pub(super) fn keys(&self) -> BTreeSet<SubnetKey> {
+        self.before.keys().chain(&self.again).copied().collect()
+    }
+}

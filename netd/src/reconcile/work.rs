@@ -1,0 +1,305 @@
+//! The loop itself: inputs in, changes out.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use kernel::Kernel;
+use netstate::{Datapath, Desired, NetState, Ns, NsNames, Plan, State, Step};
+use tokio::sync::watch;
+
+use super::burst::Burst;
+use super::peers::Peers;
+use super::retry::Retry;
+use super::{Goal, Health, Input, Notice};
+use crate::backend::{UnusablePeer, join};
+use crate::lease::{ClusterEvent, ClusterView, Peer, SubnetKey};
+
+/// After an event that calls for a look at everything, others of the same cause follow.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// The loop's state.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) kernel: Kernel,
+    pub(super) goal: Goal,
+    pub(super) peers: Peers,
+    /// The host's own part of the desired state.
+    pub(super) own: NetState,
+    pub(super) health: Health,
+    pub(super) trouble: Option<Retry>,
+    report: watch::Sender<Health>,
+    /// The peers are known.
+    started: bool,
+    /// When everything is looked at next.
+    pub(super) next_round: Instant,
+}
+
+impl Work {
+    pub(super) fn new(kernel: Kernel, goal: Goal, report: watch::Sender<Health>) -> Self {
+        let mut own = goal.overlay.own();
+        if goal.blackhole {
+            goal.overlay.subnets().for_each(|net| {
+                join(&mut own, drivers::traffic::blackhole(net));
+            });
+        }
+        Self {
+            kernel,
+            goal,
+            peers: Peers::default(),
+            own,
+            health: Health::default(),
+            trouble: None,
+            report,
+            started: false,
+            next_round: Instant::now(),
+        }
+    }
+
+    /// Works until it is told to stop, or nobody is left to tell it.
+    pub(super) fn run(&mut self, inbox: &Receiver<Input>) {
+        loop {
+            let mut burst = Burst::default();
+            match inbox.recv_timeout(self.until_due()) {
+                Ok(input) => self.take(input, &mut burst),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(input) = inbox.try_recv() {
+                self.take(input, &mut burst);
+            }
+            self.act(&burst);
+            self.tell();
+            for ping in burst.pings {
+                // Whoever asked has gone if he does not take the answer.
+                let _ = ping.send(());
+            }
+            if burst.stop {
+                return;
+            }
+        }
+    }
+
+    /// Takes note of an input; nothing is changed yet.
+    pub(super) fn take(&mut self, input: Input, burst: &mut Burst) {
+        match input {
+            Input::Cluster(ClusterEvent::Reset(view)) => self.reset(view, burst),
+            Input::Cluster(ClusterEvent::Put(peer)) => self.put(peer, burst),
+            Input::Cluster(ClusterEvent::Deleted(key)) => self.delete(key, burst),
+            Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
+                tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
+            }
+            Input::Noticed(notice) if self.started => self.notice(&notice, burst),
+            // The first round looks at everything anyway.
+            Input::Noticed(_) => {}
+            Input::Ping(sender) => burst.pings.push(sender),
+            Input::Stop => burst.stop = true,
+        }
+    }
+
+    /// Changes what has to change.
+    pub(super) fn act(&mut self, burst: &Burst) {
+        let now = Instant::now();
+        if self.started && self.next_round <= now {
+            self.round();
+            return;
+        }
+        self.apply(burst);
+        if burst.traffic {
+            self.restore_traffic();
+        }
+        for key in self.peers.due(now) {
+            self.put_again(&key);
+        }
+    }
+
+    /// What leads to a peer, by the backend.
+    pub(super) fn wanted(&mut self, peer: &Peer) -> Result<NetState, UnusablePeer> {
+        let kernel = &mut self.kernel;
+        self.goal.overlay.peer(peer, &mut |ip| {
+            // A question that fails is asked again in the next round; encapsulation works always.
+            kernel.way_to(ip).ok().flatten().is_some_and(|way| way.via.is_none())
+        })
+    }
+
+    /// Puts all that a peer needs where it should be, whatever is there.
+    pub(super) fn put_again(&mut self, key: &SubnetKey) {
+        let Some(entry) = self.peers.get(key) else { return };
+        let plan = update(NetState::default(), entry.wanted.clone());
+        let failed = self.apply_plan(&plan);
+        self.note(key, failed);
+    }
+
+    /// Applies a plan and says what failed first.
+    pub(super) fn apply_plan(&mut self, plan: &Plan) -> Option<String> {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            plan.steps.iter().for_each(log_command);
+        }
+        let (_, error) = self.kernel.apply(plan).failed?;
+        Some(cni::ErrorChain(&error).to_string())
+    }
+
+    /// Everything is to be looked at, after a little while.
+    pub(super) fn round_soon(&mut self) {
+        self.next_round = self.next_round.min(Instant::now() + SETTLING);
+    }
+
+    fn reset(&mut self, view: ClusterView, burst: &mut Burst) {
+        let gone: Vec<_> =
+            self.peers.iter().map(|(k, _)| *k).filter(|k| !view.peers.contains_key(k)).collect();
+        gone.into_iter().for_each(|key| self.delete(key, burst));
+        for peer in view.peers.into_values() {
+            let known = self.peers.get(&peer.subnet).is_some_and(|entry| entry.peer == peer);
+            if !known {
+                self.put(peer, burst);
+            }
+        }
+        if !self.started {
+            self.started = true;
+            self.next_round = Instant::now();
+        }
+    }
+
+    fn put(&mut self, peer: Peer, burst: &mut Burst) {
+        let (key, ip) = (peer.subnet, peer.value.public_ip);
+        let wanted = self.wanted(&peer);
+        match &wanted {
+            Ok(_) => tracing::info!(subnet = %key, host = %ip, "peer"),
+            Err(why) => tracing::warn!(subnet = %key, host = %ip, %why, "peer cannot be used"),
+        }
+        let before = self.peers.put(peer, wanted);
+        burst.changed(key, before);
+    }
+
+    fn delete(&mut self, key: SubnetKey, burst: &mut Burst) {
+        tracing::info!(subnet = %key, "peer is gone");
+        let before = self.peers.remove(&key);
+        burst.changed(key, before);
+    }
+
+    fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
+        match notice {
+            Notice::Anywhere => self.next_round = Instant::now(),
+            Notice::Link(name) => {
+                let overlay = &self.goal.overlay;
+                if overlay.parent() == name || overlay.devices().any(|device| device == name) {
+                    self.round_soon();
+                }
+            }
+            Notice::Address(ip) => {
+                if self.own.addrs.iter().any(|addr| addr.net.ip() == *ip) {
+                    self.round_soon();
+                }
+            }
+            Notice::Route(net) => match self.peers.based_at(net.network()) {
+                Some(key) => drop(burst.again.insert(key)),
+                None if self.own.routes.iter().any(|route| route.dst == *net) => self.round_soon(),
+                None => {}
+            },
+            Notice::Neighbour(ip, mac) => {
+                let Some(key) = self.peers.based_at(*ip) else { return };
+                let neighs = self.peers.get(&key).map(|entry| &entry.wanted.neighs);
+                let wanted = neighs.and_then(|all| all.iter().find(|n| n.ip == *ip));
+                if wanted.is_some_and(|wanted| Some(wanted.mac) != *mac) {
+                    burst.again.insert(key);
+                }
+            }
+            Notice::Forwarding(mac, dst) => {
+                let Some(key) = self.peers.at_mac(*mac) else { return };
+                let entries = self.peers.get(&key).map(|entry| &entry.wanted.fdb);
+                let wanted = entries.and_then(|all| all.iter().find(|e| e.mac == *mac));
+                if wanted.is_some_and(|wanted| Some(wanted.dst) != *dst) {
+                    burst.again.insert(key);
+                }
+            }
+            Notice::Traffic => burst.traffic = true,
+        }
+    }
+
+    /// Makes the changes of a burst in one plan; where that fails, each by itself.
+    fn apply(&mut self, burst: &Burst) {
+        let keys = burst.keys();
+        let wanted = |key: &SubnetKey| {
+            self.peers.get(key).map(|entry| entry.wanted.clone()).unwrap_or_default()
+        };
+        let changes: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let gone = burst.again.contains(key);
+                let before = burst.before.get(key).filter(|_| !gone).cloned();
+                (*key, before.unwrap_or_default(), wanted(key))
+            })
+            .collect();
+        let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
+        for (_, before, after) in &changes {
+            join(&mut all_before, before.clone());
+            join(&mut all_after, after.clone());
+        }
+        let plan = update(all_before, all_after);
+        if plan.is_empty() {
+            return;
+        }
+        let failed = self.apply_plan(&plan);
+        if let ([(key, ..)], Some(_)) | ([(key, ..)], None) = (changes.as_slice(), &failed) {
+            self.note(key, failed);
+        } else if failed.is_some() {
+            for (key, before, after) in changes {
+                let failed = self.apply_plan(&update(before, after));
+                self.note(&key, failed);
+            }
+        } else {
+            keys.iter().for_each(|key| self.note(key, None));
+        }
+    }
+
+    /// Notes what became of a peer.
+    pub(super) fn note(&mut self, key: &SubnetKey, failed: Option<String>) {
+        match failed {
+            None => {
+                if self.peers.succeeded(key) {
+                    tracing::info!(subnet = %key, "peer is connected");
+                }
+            }
+            Some(reason) if self.peers.get(key).is_none() => {
+                tracing::warn!(subnet = %key, %reason, "what led to a peer cannot be removed");
+                self.round_soon();
+            }
+            Some(reason) => {
+                if self.peers.failed(key, reason.clone(), Instant::now()) {
+                    tracing::warn!(subnet = %key, %reason, "peer cannot be connected; trying again");
+                }
+            }
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        // Before the peers are known there is nothing to do of one's own accord.
+        let round = if self.started { self.next_round } else { Instant::now() + self.goal.resync };
+        let due = self.peers.next_due().map_or(round, |due| due.min(round));
+        due.saturating_duration_since(Instant::now())
+    }
+
+    fn tell(&mut self) {
+        self.peers.tell(&mut self.health);
+        self.health.trouble = self.trouble.as_ref().map(|retry| retry.reason.clone());
+        self.report.send_if_modified(|there| {
+            let news = *there != self.health;
+            there.clone_from(&self.health);
+            news
+        });
+    }
+}
+
+/// From one state of the host's to another.
+pub(super) fn update(before: NetState, after: NetState) -> Plan {
+    Plan::update(&Desired(on_host(before)), &Desired(on_host(after)))
+}
+
+pub(super) fn on_host(content: NetState) -> State {
+    let mut state = State::default();
+    *state.ns_mut(Ns::Host) = content;
+    state
+}
+
+fn log_command(step: &Step) {
+    tracing::debug!(command = %step.command(&NsNames::default()), "apply");
+}
