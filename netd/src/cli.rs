@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod lease;
 mod output;
+mod run;
 mod runtime;
 mod subnet_env;
 
@@ -28,22 +29,30 @@ struct Cli {
 enum Command {
     /// Run CNI networks, with cnitool's habits
     Cni(cni::Args),
-    /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
-    SubnetEnv(subnet_env::Args),
+    /// Run the agent: lease a subnet and connect it with all others
+    Run(run::Args),
     /// Show or change the cluster's network configuration
     Config(config::Args),
     /// Show or change the leases of the cluster's hosts
     Lease(lease::Args),
+    /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
+    SubnetEnv(subnet_env::Args),
 }
 
 /// Does what the program's arguments say.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
-        Command::Cni(args) => cni::run(&args),
-        Command::SubnetEnv(args) => subnet_env::run(&args),
-        Command::Config(args) => config::run(&args),
-        Command::Lease(args) => lease::run(&args),
-    });
+    // Arguments that are no UTF-8 are left to clap, which says so.
+    let text: Option<Vec<_>> = std::env::args_os().skip(1).map(|a| a.into_string().ok()).collect();
+    let done = match text {
+        Some(options) if run::is_flannels(&options) => run::run_with(&options),
+        _ => Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
+            Command::Cni(args) => cni::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Config(args) => config::run(&args),
+            Command::Lease(args) => lease::run(&args),
+            Command::SubnetEnv(args) => subnet_env::run(&args),
+        }),
+    };
     done.unwrap_or_else(|error| failure::report(&error))
 }

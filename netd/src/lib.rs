@@ -3,9 +3,13 @@
 //! [`cli`] reads arguments, prints, and decides exit statuses; what is decided about networks is
 //! in the other modules, which never print.
 
+pub mod agent;
 pub mod api;
+pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod lease;
+pub mod reconcile;
 pub mod stale;
 pub mod store;
+pub mod underlay;

@@ -1,0 +1,140 @@
+//! With a lease: keep it, keep the kernel right, tell others.
+
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use drivers::traffic::Traffic;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::signals::Signals;
+use super::standing::Standing;
+use super::start::Started;
+use super::{Agent, AgentError, announce, notify};
+use crate::lease::{ClusterEvent, Keeper, Status};
+use crate::reconcile::{Goal, Input, Listener, Reconciler};
+
+/// How long the store may take for a last word.
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long before files that could not be written are tried again.
+const WRITE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Runs until a signal; then lets everything end in order. The kernel keeps what was made.
+///
+/// # Errors
+/// Where the loop cannot be started.
+pub(super) async fn serve(
+    agent: &Agent,
+    started: Started,
+    signals: &mut Signals,
+) -> Result<(), AgentError> {
+    let goal = goal(agent, &started);
+    let keeper = agent.leases.keep(started.held.clone());
+    let reconciler = Reconciler::start(goal).map_err(AgentError::Thread)?;
+    // Before the first look, so that nothing falls between.
+    let _listener = Listener::start(reconciler.inputs()).map_err(AgentError::Events)?;
+    let _watchdog = notify::watchdog(reconciler.inputs());
+    let _peers = forward(agent.leases.watch(started.held.subnet), reconciler.inputs());
+    agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
+    let mut health = reconciler.health();
+    let mut lease = keeper.status();
+    loop {
+        let pause = announce_if_due(agent, &started);
+        tokio::select! {
+            () = signals.heard() => break,
+            Ok(()) = health.changed() => {
+                let health = health.borrow_and_update().clone();
+                agent.standing.send_modify(|standing| standing.health = health);
+            }
+            Ok(()) = lease.changed() => note_lease(&agent.standing, &lease.borrow_and_update()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    notify::stopping();
+    drain(keeper).await;
+    Ok(())
+}
+
+fn goal(agent: &Agent, started: &Started) -> Goal {
+    let options = &agent.options;
+    let v6 = started.config.ipv6.map(|(network, _)| network.into());
+    Goal {
+        overlay: started.overlay.clone(),
+        traffic: Traffic {
+            networks: std::iter::once(started.config.network.into()).chain(v6).collect(),
+            subnets: started.held.subnet.networks().collect(),
+            masquerade: options.ip_masq,
+            fully_random: options.ip_masq_fully_random,
+        },
+        forward_rules: options.forward_rules,
+        blackhole: options.blackhole_route,
+        resync: options.resync,
+    }
+}
+
+/// Hands the cluster's events to the loop.
+fn forward(mut events: mpsc::Receiver<ClusterEvent>, to: Sender<Input>) -> JoinSet<()> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        while let Some(event) = events.recv().await {
+            if to.send(Input::Cluster(event)).is_err() {
+                return;
+            }
+        }
+    });
+    task
+}
+
+/// Writes the files for others once everything was made for the first time. Gives how long to
+/// wait before another try.
+fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
+    let due = {
+        let standing = agent.standing.borrow();
+        standing.health.synced && !standing.announced
+    };
+    if !due {
+        return Duration::from_secs(3600);
+    }
+    match announce::write(&agent.options, &started.env) {
+        Ok(()) => {
+            agent.standing.send_modify(|standing| {
+                standing.announced = true;
+                standing.unwritten = None;
+            });
+            notify::ready();
+            tracing::info!("ready");
+            Duration::from_secs(3600)
+        }
+        Err(reason) => {
+            tracing::error!("{reason}; trying again");
+            agent.standing.send_modify(|standing| standing.unwritten = Some(reason));
+            WRITE_PAUSE
+        }
+    }
+}
+
+fn note_lease(standing: &watch::Sender<Standing>, status: &Status) {
+    standing.send_if_modified(|standing| {
+        let lost = match status {
+            Status::Held(_) => None,
+            Status::Lost { reason } => Some(reason.clone()),
+        };
+        let news = standing.lost != lost;
+        match (&standing.lost, &lost) {
+            (Some(_), None) => tracing::info!("the lease is this host's again"),
+            (_, Some(reason)) if news => tracing::error!(
+                %reason, "the lease is lost; containers stay as they are, and it is tried for again"
+            ),
+            _ => {}
+        }
+        standing.lost = lost;
+        news
+    });
+}
+
+/// The lease stays for its time; only the sign of life ends.
+async fn drain(keeper: Keeper) {
+    if tokio::time::timeout(LAST_WORD, keeper.stop()).await.is_err() {
+        tracing::warn!("the store took no last word in time");
+    }
+}

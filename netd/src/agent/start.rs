@@ -1,0 +1,143 @@
+//! From options to a lease.
+
+use std::time::Duration;
+
+use cni::ErrorChain;
+use kernel::Kernel;
+use netd_api::SubnetEnv;
+
+use super::{Agent, AgentError, macs};
+use crate::backend::{Backend, Overlay};
+use crate::config::network::NetworkConfig;
+use crate::lease::{Held, SubnetKey, Wanted};
+use crate::store::Txn;
+use crate::underlay::{self, Underlay};
+
+/// How long before a network configuration that is absent or wrong is read again.
+const CONFIG_PAUSE: Duration = Duration::from_secs(1);
+/// How long before a lease is asked for again, at most.
+const LEASE_PAUSE: Duration = Duration::from_secs(30);
+
+/// A subnet, and what to do with it.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) config: NetworkConfig,
+    pub(super) held: Held,
+    pub(super) overlay: Overlay,
+    pub(super) env: SubnetEnv,
+}
+
+/// Waits for a configuration, chooses the interface, and leases a subnet.
+///
+/// # Errors
+/// What does not heal by waiting.
+pub(super) async fn start(
+    agent: &Agent,
+    previous: Option<SubnetKey>,
+) -> Result<Started, AgentError> {
+    let (config, backend) = configuration(agent).await;
+    let dual = config.ipv6.is_some();
+    let mut kernel = Kernel::open(None);
+    let underlay = interface(agent, &mut kernel, dual)?;
+    let devices = backend.devices(dual).map_err(AgentError::Backend)?;
+    let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
+    let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
+    let previous = match previous {
+        Some(previous) => Some(previous),
+        None => remembered(agent).await?,
+    };
+    if let Some(previous) = &previous {
+        tracing::info!(subnet = %previous, "had this subnet before");
+    }
+    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
+    let held = lease(agent, &config, &wanted).await;
+    remember(agent, &held.subnet).await?;
+    let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
+    let overlay =
+        backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
+    let v6 = config.ipv6.map(|(network, _)| network).zip(held.subnet.v6);
+    let env = SubnetEnv::of_lease(
+        Some((config.network, held.subnet.v4)),
+        v6,
+        overlay.mtu(),
+        agent.options.ip_masq,
+    );
+    tracing::info!(
+        subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
+        backend = %held.value.backend_type, "leased"
+    );
+    Ok(Started { config, held, overlay, env })
+}
+
+/// The network configuration, as soon as there is one that can be used. Each reason to wait is
+/// said once.
+async fn configuration(agent: &Agent) -> (NetworkConfig, Backend) {
+    loop {
+        let reason = match agent.leases.config().await {
+            Ok(config) => match Backend::parse(&config.backend) {
+                Ok(backend) => {
+                    tracing::info!(network = %config.network, backend = backend.kind(), "network");
+                    return (config, backend);
+                }
+                Err(error) => ErrorChain(&error).to_string(),
+            },
+            Err(error) => ErrorChain(&error).to_string(),
+        };
+        wait(agent, &reason);
+        tokio::time::sleep(CONFIG_PAUSE).await;
+    }
+}
+
+fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay, AgentError> {
+    let options = &agent.options.iface;
+    let seen = underlay::look(kernel, options).map_err(AgentError::Look)?;
+    let underlay = underlay::choose(options, dual, &seen).map_err(AgentError::Underlay)?;
+    tracing::info!(
+        interface = %underlay.link, address = %underlay.v4, public = %underlay.public_v4,
+        mtu = underlay.mtu, "interface between hosts"
+    );
+    Ok(underlay)
+}
+
+/// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it.
+async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Held {
+    let mut pause = CONFIG_PAUSE;
+    loop {
+        match agent.leases.acquire(config, wanted).await {
+            Ok(held) => return held,
+            Err(error) => wait(agent, &ErrorChain(&error).to_string()),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LEASE_PAUSE);
+    }
+}
+
+/// Says what is waited for, if that is news.
+fn wait(agent: &Agent, reason: &str) {
+    agent.standing.send_if_modified(|standing| {
+        let news = standing.waiting != reason;
+        if news {
+            tracing::error!("{reason}; trying again");
+            reason.clone_into(&mut standing.waiting);
+        }
+        news
+    });
+}
+
+fn key(agent: &Agent) -> String {
+    format!("/subnet/{}", agent.options.store.etcd_prefix.trim_matches('/'))
+}
+
+/// The subnet file is gone after a reboot; this is not.
+async fn remembered(agent: &Agent) -> Result<Option<SubnetKey>, AgentError> {
+    let entry = agent.local.get(&key(agent)).await.map_err(AgentError::Local)?;
+    Ok(entry.and_then(|entry| String::from_utf8_lossy(&entry.value).parse().ok()))
+}
+
+async fn remember(agent: &Agent, subnet: &SubnetKey) -> Result<(), AgentError> {
+    if remembered(agent).await? == Some(*subnet) {
+        return Ok(());
+    }
+    let txn = Txn::new().put(key(agent), subnet.to_string().into_bytes(), None);
+    agent.local.txn(txn).await.map(drop).map_err(AgentError::Local)
+}

@@ -1,0 +1,70 @@
+//! `netd run`: the agent. A command line of flanneld's means the same without `run`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use crate::agent;
+use crate::config::options::{self, Options, OptionsError, Request};
+
+use super::{failure, output};
+
+/// Arguments of `netd run`, read by flannel's rules: see `netd run --help`.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+pub(super) struct Args {
+    /// Options, as `netd run --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    options: Vec<String>,
+}
+
+/// Whether the program was called as flanneld is: with options only.
+pub(super) fn is_flannels(args: &[String]) -> bool {
+    const OURS: [&str; 4] = ["-h", "--help", "-V", "--version"];
+    args.first().is_some_and(|first| first.starts_with('-') && !OURS.contains(&first.as_str()))
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// What the user is to be told; [`super::failure::report`] knows the exit status.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    run_with(&args.options)
+}
+
+/// As [`run`], with options as they were given.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_with(options: &[String]) -> anyhow::Result<ExitCode> {
+    // A variable whose name or value is no UTF-8 is none of ours.
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    let options = match Options::read(options, &env) {
+        Ok(Request::Run(options)) => *options,
+        Ok(Request::Help) => return output::print(&options::usage()).map(|()| ExitCode::SUCCESS),
+        Ok(Request::Version) => {
+            let line = format!("netd {}\n", env!("CARGO_PKG_VERSION"));
+            return output::print(&line).map(|()| ExitCode::SUCCESS);
+        }
+        Err(error) => {
+            output::note(&format!("error: {error}"));
+            return Ok(ExitCode::from(match error {
+                OptionsError::Usage(_) => 2,
+                OptionsError::Config(_) => failure::BAD_CONFIG,
+            }));
+        }
+    };
+    agent::log_to_stderr(&options.log);
+    // One thread: the other one is the loop's, and a network namespace belongs to a thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(agent::run(options)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            let configuration = error.is_configuration();
+            tracing::error!("{}", cni::ErrorChain(&error));
+            Ok(if configuration { ExitCode::from(failure::BAD_CONFIG) } else { ExitCode::FAILURE })
+        }
+    }
+}
