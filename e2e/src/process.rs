@@ -72,6 +72,10 @@ impl Process {
     ///
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
+        if signal == Signal::CONT {
+            // nsenter stops itself when the program is stopped.
+            kill_process(Pid::from_child(&self.child), signal)?;
+        }
         kill_process(self.inner, signal)
             .with_context(|| format!("send signal {} to {}", signal.as_raw(), self.name))
     }

@@ -1,0 +1,16 @@
+//! Hosts that run the agent, a real etcd, and containers on them.
+//!
+//! ```text
+//!   internet 203.0.113.10:80, etcd 192.0.2.1:2379 --- br0 --+-- eth0 192.0.2.10  host1 --- cni0 --- containers
+//!                                                           +-- eth0 192.0.2.11  host2 --- ...
+//!                                                           +-- eth0 192.0.2.12  host3 --- ...
+//! ```
+
+mod files;
+mod foreign;
+mod heal;
+mod options;
+mod reach;
+mod restart;
+mod routes;
+mod site;

@@ -1,0 +1,93 @@
+//! Who reaches whom over the overlay, and what it looks like on the wire.
+
+use anyhow::{Result, ensure};
+use e2e::{Capture, Internet, PREFIX, Place as _, Proto, probe};
+
+use crate::site::{Site, VXLAN, all_reach_all, run};
+
+#[test]
+fn containers_of_three_hosts_reach_each_other_with_their_own_addresses() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, VXLAN, 3, &["-ip-masq"])?;
+        let members = site.members()?;
+        all_reach_all(&members)?;
+        // What is in the store is what flannel writes.
+        for (node, uplink) in site.nodes.iter().zip(&site.uplinks) {
+            let key = format!("{PREFIX}/subnets/{}", node.key()?);
+            let value = format!(
+                r#"{{"PublicIP":"{}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{{"VNI":1,"VtepMAC":"{}"}}}}"#,
+                uplink.v4,
+                node.mac("flannel.1")?
+            );
+            assert_eq!(site.etcd.list(&key)?, [(key.clone(), value)]);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_leaves_the_cluster_is_masqueraded_and_what_stays_in_it_is_not() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let [one, two] = members.as_slice() else { anyhow::bail!("two containers") };
+        for proto in [Proto::Tcp, Proto::Udp] {
+            let seen = probe::ask(&one.container, proto, (Internet::V4, Internet::PORT))?;
+            ensure!(seen.source.ip() == site.uplinks[0].v4, "{proto:?}: seen as {}", seen.source);
+        }
+        // A host that asks a remote container is seen with an address that the answer finds.
+        let _server = probe::serve(&two.container, 80, &[])?;
+        for proto in [Proto::Tcp, Proto::Udp] {
+            probe::ask(&site.nodes[0].host, proto, (two.ip, 80))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_wire_shows_vxlan_with_the_number_of_the_network() -> Result<()> {
+    run(|lab| {
+        let config = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":77}}"#;
+        let site = Site::new(lab, config, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let capture = Capture::start(&site.nodes[0].host, "eth0", "udp port 8472")?;
+        ensure!(probe::pings(&members[0].container, members[1].ip)?, "no ping");
+        let outer = site.uplinks[0].v4;
+        // tcpdump takes port 8472 for OTV's, whose header is VXLAN's: "instance" is the VNI.
+        let packets = capture.stop_when("an encapsulated ping", |packets| {
+            packets.iter().any(|p| p.source_is(outer) && p.text.contains("instance 77"))
+        })?;
+        let there = packets.iter().find(|p| p.source_is(outer));
+        ensure!(there.is_some_and(|p| p.destination_is(site.uplinks[1].v4)), "{packets:?}");
+        ensure!(there.is_some_and(|p| p.destination.ends_with(".8472")), "{packets:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn packets_of_1450_bytes_pass_and_larger_ones_are_told_so() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let [one, two] = members.as_slice() else { anyhow::bail!("two containers") };
+        let _server = probe::serve(&two.container, 80, &[])?;
+        // Larger than what the container's own interface would let out.
+        one.container.run(&["ip", "link", "set", "eth0", "mtu", "1500"])?;
+        // Sends with DF, and prints what comes back. IP and UDP add 28 bytes.
+        let script = format!(
+            "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+s.settimeout(5)
+s.connect(('{}', 80))
+for size in 1450, 1451:
+    s.send(b'x' * (size - 28))
+    try: print(size, 'answered' if s.recv(2000) else '')
+    except OSError as error: print(size, error.strerror, s.getsockopt(socket.IPPROTO_IP, 14))  # IP_MTU",
+            two.ip
+        );
+        let printed = one.container.run(&["python3", "-c", &script])?.stdout;
+        assert_eq!(printed, "1450 answered\n1451 Message too long 1450\n");
+        Ok(())
+    })
+}

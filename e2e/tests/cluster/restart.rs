@@ -1,0 +1,110 @@
+//! What outlives the agent.
+
+use anyhow::{Result, ensure};
+use e2e::{PATIENCE, Place as _, probe, wait_until};
+
+use crate::site::{Site, VXLAN, run};
+
+#[test]
+fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let state = |site: &Site| -> Result<_> {
+            let node = &site.nodes[0];
+            Ok((node.key()?, node.mac("flannel.1")?, node.host.read(e2e::SUBNET_ENV)?))
+        };
+        let before = state(&site)?;
+        // From the other host: ten pings a second over the whole time.
+        let to = members[0].ip.to_string();
+        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
+        let mut pinging = members[1].container.spawn("ping", &ping)?;
+        pinging.wait_for_log(" seq=3 ", PATIENCE)?;
+        ensure!(site.nodes[0].stop()? == 0, "SIGTERM ends it with 0");
+        ensure!(probe::pings(&members[1].container, members[0].ip)?, "the kernel goes on alone");
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        site.nodes[0].kill();
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        assert_eq!(state(&site)?, before);
+        pinging.signal(rustix::process::Signal::INT)?;
+        pinging.wait(PATIENCE)?;
+        ensure!(pinging.log().contains(" 0% packet loss"), "{}", pinging.log());
+        Ok(())
+    })
+}
+
+#[test]
+fn after_a_reboot_a_host_has_its_subnet_and_address_again() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 1, &[])?;
+        let before = (site.nodes[0].key()?, site.nodes[0].mac("flannel.1")?);
+        site.nodes[0].stop()?;
+        // What a reboot takes: links, rules, /run.
+        site.nodes[0]
+            .host
+            .sh("ip link del flannel.1; nft flush ruleset; rm -r /run/flannel /run/netd")?;
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        assert_eq!((site.nodes[0].key()?, site.nodes[0].mac("flannel.1")?), before);
+        Ok(())
+    })
+}
+
+#[test]
+fn leftovers_of_hosts_that_left_meanwhile_are_gone_after_a_start() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 2, &[])?;
+        let (gone, key) = (site.nodes[1].mac("flannel.1")?, site.nodes[1].key()?);
+        site.nodes[0].stop()?;
+        site.nodes[1].stop()?;
+        site.etcd.ctl(&["del", &format!("{}/subnets/{key}", e2e::PREFIX)])?;
+        let shown = |site: &Site| {
+            site.nodes[0].host.sh("ip route show proto 78; ip neigh show dev flannel.1; bridge fdb show dev flannel.1")
+        };
+        ensure!(shown(&site)?.stdout.contains(&gone), "still there before the start");
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        let left = shown(&site)?.stdout;
+        ensure!(!left.contains(&gone) && !left.contains(&key.replace('-', "/")), "{left}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_second_agent_on_a_host_refuses_to_run() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, VXLAN, 1, &[])?;
+        let url = format!("-etcd-endpoints={}", site.etcd.url());
+        let second = site.nodes[0].host.command(&[e2e::NETD, &url]).output()?;
+        ensure!(second.code == 1 && second.stderr.contains("another netd runs"), "{second:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_device_that_flanneld_left_is_taken_over_with_its_address() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::without_nodes(lab)?;
+        site.etcd.configure(VXLAN)?;
+        let host = lab.host("host1")?;
+        site.internet.connect(lab, &host)?;
+        // As flanneld makes it, with the MTU and the address it has.
+        host.sh("ip link add flannel.1 mtu 1450 address 7a:11:22:33:44:55 type vxlan id 1 \
+                 local 192.0.2.10 dev eth0 nolearning dstport 8472
+             ip addr add 10.5.40.0/32 dev flannel.1; ip link set flannel.1 up
+             ip route add 10.5.41.0/24 via 10.5.41.0 dev flannel.1 onlink")?;
+        host.write_file(e2e::SUBNET_ENV, "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.40.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n")?;
+        let index = "cat /sys/class/net/flannel.1/ifindex";
+        let before = host.sh(index)?.stdout;
+        site.nodes.push(e2e::Node::start(&host, &site.etcd, &[])?);
+        site.nodes[0].wait_ready()?;
+        assert_eq!(site.nodes[0].mac("flannel.1")?, "7a:11:22:33:44:55");
+        assert_eq!(site.nodes[0].key()?, "10.5.40.0-24");
+        assert_eq!(host.sh(index)?.stdout, before, "the device is the same one");
+        wait_until("flanneld's old route is gone", PATIENCE, || {
+            host.run(&["ip", "route"]).is_ok_and(|o| !o.stdout.contains("10.5.41.0/24"))
+        })
+    })
+}

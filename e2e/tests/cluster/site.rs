@@ -1,0 +1,80 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Result, ensure};
+use e2e::{Etcd, Internet, Lab, Member, Node, Place as _, Proto, Uplink, probe, require_programs};
+
+pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
+pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
+
+/// The store's host, and hosts with agents.
+pub(crate) struct Site {
+    pub(crate) internet: Internet,
+    pub(crate) etcd: Etcd,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) uplinks: Vec<Uplink>,
+}
+
+/// Runs a test where there is an etcd.
+pub(crate) fn run(test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    if require_programs(&["etcd", "etcdctl", "tcpdump"])? { Lab::run(test) } else { Ok(()) }
+}
+
+impl Site {
+    /// Hosts with the same options, all ready.
+    pub(crate) fn new(lab: &Lab, config: &str, hosts: usize, options: &[&str]) -> Result<Self> {
+        let mut site = Self::without_nodes(lab)?;
+        site.etcd.configure(config)?;
+        for number in 1..=hosts {
+            site.add(lab, &format!("host{number}"), options)?;
+        }
+        site.nodes.iter_mut().try_for_each(Node::wait_ready)?;
+        Ok(site)
+    }
+
+    /// The store alone, empty.
+    pub(crate) fn without_nodes(lab: &Lab) -> Result<Self> {
+        let internet = lab.internet()?;
+        let etcd = Etcd::start(&internet.host, Ipv4Addr::new(192, 0, 2, 1).into())?;
+        Ok(Self { internet, etcd, nodes: Vec::new(), uplinks: Vec::new() })
+    }
+
+    /// Another host; its agent is started and not waited for.
+    pub(crate) fn add(&mut self, lab: &Lab, name: &str, options: &[&str]) -> Result<()> {
+        let host = lab.host(name)?;
+        self.uplinks.push(self.internet.connect(lab, &host)?);
+        self.nodes.push(Node::start(&host, &self.etcd, options)?);
+        Ok(())
+    }
+
+    /// A container on every host.
+    pub(crate) fn members(&self) -> Result<Vec<Member>> {
+        self.nodes.iter().map(|node| node.add("web")).collect()
+    }
+}
+
+/// Every container reaches every other by ping, TCP and UDP, and is seen with its own address.
+pub(crate) fn all_reach_all(members: &[Member]) -> Result<()> {
+    let servers: Vec<_> = members
+        .iter()
+        .map(|member| probe::serve(&member.container, 80, &[]))
+        .collect::<Result<_>>()?;
+    for from in members {
+        for to in members {
+            if from.ip != to.ip {
+                reaches(from, to.ip)?;
+            }
+        }
+    }
+    drop(servers);
+    Ok(())
+}
+
+fn reaches(from: &Member, to: IpAddr) -> Result<()> {
+    let name = from.container.name();
+    ensure!(probe::pings(&from.container, to)?, "{name} cannot ping {to}");
+    for proto in [Proto::Tcp, Proto::Udp] {
+        let seen = probe::ask(&from.container, proto, (to, 80))?;
+        ensure!(seen.source.ip() == from.ip, "{name} is seen as {} by {to}", seen.source);
+    }
+    Ok(())
+}
