@@ -1,8 +1,4 @@
-//! `make demo`: the plugins at work on a host made of namespaces, narrated.
-//!
-//! Each step is done by the real plugins and shown by the real tools; what is said is checked, so
-//! a demo that ends well is true.
-#![expect(clippy::print_stdout, reason = "a demo speaks on stdout")]
+//! Part one: the plugins on one host.
 
 use std::net::IpAddr;
 
@@ -10,19 +6,20 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::{Capture, Chain, Cni, Container, Host, Internet, Lab, Place, PluginSet, Proto, probe};
 use serde_json::{Value, json};
 
+use crate::{say, show, title};
+
 /// Where the plugins write the commands they stand for.
 const LOG: &str = "/run/netd-demo.log";
 
-fn main() -> Result<()> {
-    Lab::run(|lab| {
-        let mut demo = Demo::new(lab)?;
-        demo.bridge()?;
-        demo.way_out()?;
-        demo.published_port()?;
-        demo.two_bridges()?;
-        demo.macvlan()?;
-        demo.end()
-    })
+/// Shows it.
+pub(crate) fn show_all(lab: &Lab) -> Result<()> {
+    let mut demo = Demo::new(lab)?;
+    demo.bridge()?;
+    demo.way_out()?;
+    demo.published_port()?;
+    demo.two_bridges()?;
+    demo.macvlan()?;
+    demo.end()
 }
 
 struct Demo {
@@ -169,7 +166,6 @@ impl Demo {
         let left = self.host.sh("find /run/netd /var/lib/cni/networks -type f -path '*10.*'; ip -br link show type veth | grep ^veth || true")?;
         ensure!(left.stdout.is_empty(), "left behind: {}", left.stdout);
         println!("  no link, no element, no reservation, no record is left.\n");
-        println!("Next: docs/guide/quickstart.md, or `make install` and your own runtime.");
         Ok(())
     }
 
@@ -206,20 +202,4 @@ fn bridge(name: &str, number: u8) -> Value {
           "ipam": { "type": "host-local", "ranges": [[{ "subnet": format!("10.{number}.0.0/24") }]] } },
         { "type": "portmap", "capabilities": { "portMappings": true } },
         { "type": "firewall", "ingressPolicy": "same-bridge" } ] })
-}
-
-fn title(text: &str) {
-    println!("\n\x1b[1m{text}\x1b[0m\n");
-}
-
-fn say(text: &str) {
-    println!("{text}");
-}
-
-fn show(place: &dyn Place, words: &[&str]) -> Result<()> {
-    println!("  {} $ {}", place.name(), words.join(" "));
-    for line in place.run(words)?.stdout.lines() {
-        println!("    {}", line.replace('\t', "  "));
-    }
-    Ok(())
 }
