@@ -13,4 +13,5 @@ mod options;
 mod reach;
 mod restart;
 mod routes;
+mod scale;
 mod site;
