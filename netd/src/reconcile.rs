@@ -10,6 +10,7 @@
 //! What it may remove is bounded by [`Overlay::scope`] and its own table; leftovers of an earlier
 //! run go in the first round.
 
+mod apply;
 mod burst;
 mod listen;
 mod peers;
@@ -59,8 +60,8 @@ pub struct Goal {
 pub enum Input {
     /// Something happened to another host.
     Cluster(ClusterEvent),
-    /// The kernel's state changed.
-    Noticed(Notice),
+    /// The kernel's state changed, in several places.
+    Noticed(Vec<Notice>),
     /// Answers when its turn comes: the loop works.
     Ping(oneshot::Sender<()>),
     /// The end.

@@ -69,23 +69,27 @@ fn peers(site: &Site, (first, last): (u32, u32), version: u32, at_once: u32) -> 
 
 /// CPU time in microseconds of the whole agent for one peer's change, one after the other.
 fn event(site: &mut Site, peers_there: u32) -> Result<u64> {
-    let before = cpu(&mut site.nodes[0])?;
-    let first = peers_there.saturating_sub(EVENTS);
+    let before = cpu(first(site)?)?;
+    let begin = peers_there.saturating_sub(EVENTS);
     let (mut version, mut done) = (1, 0);
     while done < EVENTS {
         version += 1;
-        let last = peers_there.min(first + EVENTS);
-        peers(site, (first, last), version, 1)?;
-        done += last - first;
+        let last = peers_there.min(begin + EVENTS);
+        peers(site, (begin, last), version, 1)?;
+        done += last - begin;
     }
     let last = peers_there - 1;
     let mac = format!("02:{version:02x}:00:00:{:02x}:{:02x}", last >> 8, last & 255);
-    let host = &site.nodes[0].host;
+    let host = first(site)?.host.clone();
     wait_until("the last change in the kernel", PATIENCE, || {
         host.run(&["bridge", "fdb", "show", "dev", "flannel.1"])
             .is_ok_and(|o| o.stdout.contains(&mac))
     })?;
-    Ok((cpu(&mut site.nodes[0])? - before) / u64::from(EVENTS) / 1000)
+    Ok((cpu(first(site)?)? - before) / u64::from(EVENTS) / 1000)
+}
+
+fn first(site: &mut Site) -> Result<&mut Node> {
+    site.nodes.first_mut().context("a host")
 }
 
 /// Nanoseconds that the agent's threads have run (`/proc/PID/task/TID/schedstat`).

@@ -30,6 +30,9 @@ const GROUPS: [MulticastGroup; 6] = [
 /// peers is lost.
 const BUFFER: usize = 4 << 20;
 
+/// Messages that are told at once, at most.
+const TOGETHER: usize = 1024;
+
 /// The listening tasks; they end when this is dropped.
 #[derive(Debug)]
 pub struct Listener(Vec<JoinHandle<()>>);
@@ -41,25 +44,28 @@ impl Listener {
     /// # Errors
     /// Where a netlink socket cannot be opened.
     pub fn start(to: Sender<Input>) -> io::Result<Self> {
-        let (mut connection, _handle, mut messages) = new_multicast_connection(&GROUPS)?;
+        let (mut connection, _handle, messages) = new_multicast_connection(&GROUPS)?;
         grow(connection.socket_mut())?;
         let rules = nft::open()?;
         grow(&rules)?;
         let to_route = to.clone();
         let route = tokio::spawn(async move {
-            while let Some((message, _)) = messages.next().await {
-                let notice = match message.payload {
-                    NetlinkPayload::InnerMessage(inner) => route::notice(&inner),
-                    NetlinkPayload::Overrun(_) => Some(Notice::Anywhere),
-                    NetlinkPayload::Done(_)
-                    | NetlinkPayload::Error(_)
-                    | NetlinkPayload::Noop
-                    | _ => None,
-                };
+            // What came together is told together: one change of ours has several echoes.
+            let mut messages = messages.ready_chunks(TOGETHER);
+            while let Some(together) = messages.next().await {
+                let notices: Vec<Notice> = together
+                    .into_iter()
+                    .filter_map(|(message, _)| match message.payload {
+                        NetlinkPayload::InnerMessage(inner) => route::notice(&inner),
+                        NetlinkPayload::Overrun(_) => Some(Notice::Anywhere),
+                        NetlinkPayload::Done(_)
+                        | NetlinkPayload::Error(_)
+                        | NetlinkPayload::Noop
+                        | _ => None,
+                    })
+                    .collect();
                 // Nobody is left to hear it when the loop has ended.
-                if let Some(notice) = notice
-                    && to_route.send(Input::Noticed(notice)).is_err()
-                {
+                if !notices.is_empty() && to_route.send(Input::Noticed(notices)).is_err() {
                     return;
                 }
             }

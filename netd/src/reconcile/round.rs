@@ -7,8 +7,9 @@ use cni::ErrorChain;
 use drivers::traffic;
 use netstate::{Datapath, Desired, Ns, Op, Plan, SysctlKey};
 
+use super::apply::{on_host, update};
 use super::retry::Retry;
-use super::work::{Work, on_host, update};
+use super::work::Work;
 use crate::backend::join;
 use crate::lease::SubnetKey;
 

@@ -4,9 +4,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use kernel::Kernel;
-use netstate::{Datapath, Desired, NetState, Ns, NsNames, Plan, State, Step};
+use netstate::NetState;
 use tokio::sync::watch;
 
+use super::apply::update;
 use super::burst::Burst;
 use super::peers::Peers;
 use super::retry::Retry;
@@ -88,7 +89,9 @@ impl Work {
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
-            Input::Noticed(notice) if self.started => self.notice(&notice, burst),
+            Input::Noticed(all) if self.started => {
+                all.iter().for_each(|notice| self.notice(notice, burst));
+            }
             // The first round looks at everything anyway.
             Input::Noticed(_) => {}
             Input::Ping(sender) => burst.pings.push(sender),
@@ -127,15 +130,6 @@ impl Work {
         let plan = update(NetState::default(), entry.wanted.clone());
         let failed = self.apply_plan(&plan);
         self.note(key, failed);
-    }
-
-    /// Applies a plan and says what failed first.
-    pub(super) fn apply_plan(&mut self, plan: &Plan) -> Option<String> {
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            plan.steps.iter().for_each(log_command);
-        }
-        let (_, error) = self.kernel.apply(plan).failed?;
-        Some(cni::ErrorChain(&error).to_string())
     }
 
     /// Everything is to be looked at, after a little while.
@@ -287,19 +281,4 @@ impl Work {
             news
         });
     }
-}
-
-/// From one state of the host's to another.
-pub(super) fn update(before: NetState, after: NetState) -> Plan {
-    Plan::update(&Desired(on_host(before)), &Desired(on_host(after)))
-}
-
-pub(super) fn on_host(content: NetState) -> State {
-    let mut state = State::default();
-    *state.ns_mut(Ns::Host) = content;
-    state
-}
-
-fn log_command(step: &Step) {
-    tracing::debug!(command = %step.command(&NsNames::default()), "apply");
 }

@@ -45,7 +45,7 @@ pub(super) async fn listen(socket: TokioSocket, to: Sender<Input>) {
             Err(_) => Some(Notice::Anywhere),
         };
         if let Some(notice) = notice
-            && to.send(Input::Noticed(notice)).is_err()
+            && to.send(Input::Noticed(vec![notice])).is_err()
         {
             return;
         }
