@@ -1,7 +1,7 @@
 //! Who reaches whom over the overlay, and what it looks like on the wire.
 
-use anyhow::{Result, ensure};
-use e2e::{Capture, Internet, PREFIX, Place as _, Proto, probe};
+use anyhow::{Context as _, Result, ensure};
+use e2e::{Capture, Internet, PATIENCE, PREFIX, Place as _, Proto, probe};
 
 use crate::site::{Site, VXLAN, all_reach_all, run};
 
@@ -88,6 +88,35 @@ for size in 1450, 1451:
         );
         let printed = one.container.run(&["python3", "-c", &script])?.stdout;
         assert_eq!(printed, "1450 answered\n1451 Message too long 1450\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn with_two_families_both_are_carried_and_the_smaller_size_counts() -> Result<()> {
+    run(|lab| {
+        let config = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd05::/48",
+            "Backend":{"Type":"vxlan"}}"#;
+        let site = Site::new(lab, config, 2, &["-ip-masq"])?;
+        ensure!(site.nodes[0].env("FLANNEL_MTU")? == "1430");
+        let members = site.members()?;
+        all_reach_all(&members)?;
+        let v6 = |at: usize| -> Result<std::net::IpAddr> {
+            let all = members[at].container.addresses("eth0")?;
+            let text = all.iter().find(|text| text.starts_with("fd05:")).context("an address")?;
+            Ok(text.split('/').next().unwrap_or_default().parse()?)
+        };
+        let (here, there) = (v6(0)?, v6(1)?);
+        // A bridge forwards to a neighbour only once its own link-local address has passed duplicate
+        // address detection, a second or two after its first port.
+        members[0].wait_to_reach(there, PATIENCE)?;
+        let _server = probe::serve(&members[1].container, 80, &[])?;
+        for proto in [Proto::Tcp, Proto::Udp] {
+            let seen = probe::ask(&members[0].container, proto, (there, 80))?;
+            ensure!(seen.source.ip() == here, "{proto:?}: seen as {}", seen.source);
+            let out = probe::ask(&members[0].container, proto, (Internet::V6, Internet::PORT))?;
+            ensure!(out.source.ip() == site.uplinks[0].v6, "{proto:?}: seen as {}", out.source);
+        }
         Ok(())
     })
 }
