@@ -25,6 +25,7 @@ mod none;
 mod overlay;
 mod portmap;
 mod program;
+mod reference;
 mod registry;
 mod removal;
 mod static_ipam;

@@ -57,7 +57,7 @@ fn new_rule(batch: &mut Batch, flags: u16, chain: &ChainId, rule: &Rule) {
     });
 }
 
-fn put_rule(list: &mut Writer<'_>, table: Family, rule: &Rule) {
+pub(super) fn put_rule(list: &mut Writer<'_>, table: Family, rule: &Rule) {
     let mut rules = Dependencies { table, network: None, ether: false };
     for stmt in &rule.0 {
         put_stmt(list, &mut rules, stmt);
@@ -254,7 +254,7 @@ fn op(ne: bool) -> Cmp {
 }
 
 /// Expressions with their attributes in order, without what the kernel adds of its own.
-fn canonical(list: &[u8]) -> Vec<(String, BTreeMap<u16, Vec<u8>>)> {
+pub(super) fn canonical(list: &[u8]) -> Vec<(String, BTreeMap<u16, Vec<u8>>)> {
     const NAME: u16 = 1;
     const DATA: u16 = 2;
     Attrs(list)
