@@ -27,9 +27,7 @@ const CHAIN_NAME: usize = 28;
 /// Of `bridge`: its veth pair, masquerading, and the check of link-layer addresses.
 pub(crate) fn leave_bridge(request: &Request) -> Result<(), Error> {
     // Ours have an alias; what nobody owns is theirs.
-    removal::remove_inside(request, |link| {
-        matches!(link.kind, LinkKind::Veth { .. }) && link.alias.is_none()
-    })?;
+    removal::remove_inside(request, |link| is_veth(&link.kind) && link.alias.is_none())?;
     let mut kernel = attachment::kernel(None);
     remove_host_link(request, &mut kernel)?;
     let (network, id) = (request.conf.name.as_str(), request.container_id.as_str());
@@ -200,8 +198,7 @@ fn remove_host_link(request: &Request, kernel: &mut Kernel) -> Result<(), Error>
         let there = kernel.link_by_name(&Ns::Host, &name).map_err(|e| kernel_error(&e))?;
         let is_it = there.is_some_and(|state| {
             let same = state.link.mac.is_some_and(|m| m.to_string().eq_ignore_ascii_case(&end.mac));
-            let port =
-                matches!(state.link.kind, LinkKind::Veth { .. }) && state.link.master.is_some();
+            let port = is_veth(&state.link.kind) && state.link.master.is_some();
             same && port && state.link.alias.is_none()
         });
         if is_it {
@@ -210,6 +207,14 @@ fn remove_host_link(request: &Request, kernel: &mut Kernel) -> Result<(), Error>
     }
     let left = attach::wiring::remove(kernel, &Plan { steps }, &NsNames::default());
     if left.is_empty() { Ok(()) } else { Err(attach_error(&attach::Error::Left { left })) }
+}
+
+/// One whose other end is in a namespace that is not known here is of no kind that the model has.
+fn is_veth(kind: &LinkKind) -> bool {
+    match kind {
+        LinkKind::Other(name) => name == "veth",
+        known => known.peer().is_some(),
+    }
 }
 
 /// The attachment's addresses: those of `prevResult`, or else of its interface, while it is there.
