@@ -7,7 +7,8 @@
 //! decoded and validated), `tests`. Copying a sibling and adding a line to [`registry`] is how a
 //! plugin is added. What all of them share is in [`callee`] and [`addressing`] (other plugins, IPAM),
 //! [`attachment`] (whose it is, namespaces, records) and [`convert`] (CNI's types and ours);
-//! [`subnet`] is what `flannel` and `overlay` share.
+//! [`subnet`] is what `flannel` and `overlay` share, and [`reference`](mod@reference) what DEL takes away after the
+//! reference plugins.
 
 mod addressing;
 mod attachment;
@@ -25,6 +26,7 @@ mod none;
 mod overlay;
 mod portmap;
 mod program;
+mod reference;
 mod registry;
 mod removal;
 mod static_ipam;

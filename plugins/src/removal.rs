@@ -9,7 +9,7 @@ use attach::{Record, Store};
 use cni::{Error, Request};
 use drivers::Owner;
 use kernel::Kernel;
-use netstate::{LinkKind, LinkName, Ns, NsNames, Op, Plan, Step};
+use netstate::{Link, LinkName, Ns, NsNames, Op, Plan, Step};
 
 use crate::attachment::{self, attach_error, kernel_error};
 
@@ -56,13 +56,13 @@ pub(crate) fn undo(
 /// namespace it is gone with it.
 pub(crate) fn remove_inside(
     request: &Request,
-    is_ours: impl Fn(&LinkKind) -> bool,
+    is_ours: impl Fn(&Link) -> bool,
 ) -> Result<(), Error> {
     let Some(netns) = attachment::netns_if_there(request) else { return Ok(()) };
     let name = attachment::ifname(request)?;
     let mut kernel = attachment::kernel(Some(&netns));
     let link = kernel.link_by_name(&Ns::Container, &name).map_err(|e| kernel_error(&e))?;
-    if !link.is_some_and(|state| is_ours(&state.link.kind)) {
+    if !link.is_some_and(|state| is_ours(&state.link)) {
         return Ok(());
     }
     let plan = Plan { steps: vec![Step::fresh(Ns::Container, Op::DelLink(name))] };

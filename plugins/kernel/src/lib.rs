@@ -27,3 +27,4 @@ pub mod xtables;
 pub use datapath::{ChainState, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};
 pub use error::{Error, Kind};
 pub use netns::Netns;
+pub use nft::ForeignRule;

@@ -16,7 +16,7 @@ use netstate::{Datapath, Desired, LinkName, Mac, Ns, Observed, Plan};
 
 use crate::addressing::Ipam;
 use crate::attachment::{self, attach_error, kernel_error};
-use crate::{mac, removal};
+use crate::{mac, reference, removal};
 use conf::Conf;
 
 /// The plugin's name, and that of its records.
@@ -55,7 +55,8 @@ impl Plugin for Bridge {
     fn del(&self, request: &Request) -> Result<(), Error> {
         let link =
             attachment::owner(request).host_link().map_err(|e| Error::internal(e.to_string()))?;
-        let undone = removal::undo(request, NAME, vec![link], removal::nothing_else);
+        let undone = removal::undo(request, NAME, vec![link], removal::nothing_else)
+            .and_then(|known| if known { Ok(()) } else { reference::leave_bridge(request) });
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         undone?;
         released

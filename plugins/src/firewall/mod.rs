@@ -21,7 +21,7 @@ use kernel::Kernel;
 use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step};
 
 use crate::attachment::{self, attach_error, kernel_error};
-use crate::{convert, removal};
+use crate::{convert, reference, removal};
 use conf::{Backend, Conf};
 use firewalld::Firewalld;
 
@@ -78,7 +78,7 @@ impl Plugin for Firewall {
         if removal::undo(request, NAME, Vec::new(), leave_own_zone)? {
             return Ok(());
         }
-        leave_zone(sources_of_result(request))
+        leave_zone(sources_of_result(request)).and(reference::leave_forward(request))
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {

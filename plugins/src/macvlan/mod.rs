@@ -10,7 +10,7 @@ use drivers::Owner;
 use drivers::container::Interface;
 use drivers::macvlan::MacVlan as Driver;
 use kernel::{Kernel, Netns};
-use netstate::{LinkKind, LinkName, LinkRef, Ns, Plan};
+use netstate::{Link, LinkKind, LinkName, LinkRef, Ns, Plan};
 
 use crate::addressing::Ipam;
 use crate::attachment::{self, attach_error, kernel_error};
@@ -52,7 +52,7 @@ impl Plugin for MacVlan {
 
     /// The container's link is removed where it is: without a namespace it is gone with it.
     fn del(&self, request: &Request) -> Result<(), Error> {
-        let is_ours = |kind: &LinkKind| matches!(kind, LinkKind::MacVlan { .. });
+        let is_ours = |link: &Link| matches!(link.kind, LinkKind::MacVlan { .. });
         let removed = removal::remove_inside(request, is_ours);
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         removed?;

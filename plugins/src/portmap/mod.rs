@@ -19,7 +19,7 @@ use netstate::nft::Value;
 use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step, SysctlKey};
 
 use crate::attachment::{self, attach_error, kernel_error};
-use crate::removal;
+use crate::{reference, removal};
 use conf::{Conf, Conflict, HostIp, Published};
 
 /// The plugin's name, and that of its records.
@@ -72,7 +72,12 @@ impl Plugin for PortMap {
     }
 
     fn del(&self, request: &Request) -> Result<(), Error> {
-        removal::undo(request, NAME, Vec::new(), forget_flows).map(drop)
+        let known = removal::undo(request, NAME, Vec::new(), forget_flows)?;
+        // Without ports there is no record of ours either, and every DEL would ask in vain.
+        if known || request.conf.port_mappings()?.is_empty() {
+            return Ok(());
+        }
+        reference::leave_ports(request)
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {

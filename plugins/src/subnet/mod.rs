@@ -20,7 +20,7 @@ use cni::{AddResult, Attachment, Code, Error, Request, Verb};
 use crate::callee::Callee;
 use crate::{attachment, removal};
 use delegate::Delegate;
-use netstate::LinkKind;
+use netstate::{Link, LinkKind};
 use state::State;
 
 pub(crate) use source::Source;
@@ -86,7 +86,7 @@ pub(crate) fn del(settings: &Settings, request: &Request) -> Result<(), Error> {
             let delegate = Delegate::of(request, conf)?;
             if by_reference && matches!(delegate.callee, Callee::Own(_)) {
                 // Ours have no record of it, and so do not know its interface for theirs.
-                let is_veth = |kind: &LinkKind| matches!(kind, LinkKind::Veth { .. });
+                let is_veth = |link: &Link| matches!(link.kind, LinkKind::Veth { .. });
                 removal::remove_inside(request, is_veth)?;
             }
             delegate.callee.del(&delegate.request)?;

@@ -1,5 +1,6 @@
 //! `Kernel`: the namespaces, the sockets to them, and links by name.
 
+mod foreign;
 mod lookup;
 mod nft_reads;
 mod observe;

@@ -245,7 +245,7 @@ impl Kernel {
         Ok(replies.data.into_iter().next().map(|(_, _, body)| body))
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         ns: &Ns,
         batch: Batch,
@@ -254,7 +254,7 @@ impl Kernel {
         self.netfilter(ns)?.ask(batch).map_err(|e| Error::os(action(), e))
     }
 
-    fn listing<T>(
+    pub(super) fn listing<T>(
         &mut self,
         ns: &Ns,
         batch: Batch,
@@ -272,6 +272,6 @@ impl Kernel {
 }
 
 /// The table, the set or the element is not there; or nf_tables is not, and with it nothing is.
-fn is_absent(refusal: &Refusal) -> bool {
+pub(super) fn is_absent(refusal: &Refusal) -> bool {
     refusal.is(Errno::NOENT)
 }

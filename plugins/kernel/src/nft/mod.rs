@@ -6,6 +6,7 @@
 
 mod element;
 mod expr;
+mod foreign;
 mod read;
 mod rule;
 mod same;
@@ -18,6 +19,7 @@ use crate::netlink::Batch;
 use crate::netlink::wire::Writer;
 
 pub(crate) use element::{add_element, del_element, get_element, list_elements};
+pub use foreign::ForeignRule;
 pub(crate) use read::{
     RawElement, RawRule, SetTypes, parse_chain, parse_elements, parse_generation, parse_rule,
     parse_set, parse_set_name, parse_table,
@@ -25,7 +27,7 @@ pub(crate) use read::{
 pub(crate) use rule::{add_rule, del_rule, insert_rule, list_rules};
 pub(crate) use same::same_rule;
 pub(crate) use table::{
-    add_chain, add_set, add_table, del_table, get_chain, get_set, get_table, list_sets,
+    add_chain, add_set, add_table, del_chain, del_table, get_chain, get_set, get_table, list_sets,
     table_contents,
 };
 pub(crate) use types::{SetShape, encode};
@@ -39,6 +41,7 @@ pub(crate) mod msg {
     pub(crate) const DELTABLE: u16 = 0xa02;
     pub(crate) const NEWCHAIN: u16 = 0xa03;
     pub(crate) const GETCHAIN: u16 = 0xa04;
+    pub(crate) const DELCHAIN: u16 = 0xa05;
     pub(crate) const NEWRULE: u16 = 0xa06;
     pub(crate) const GETRULE: u16 = 0xa07;
     pub(crate) const DELRULE: u16 = 0xa08;

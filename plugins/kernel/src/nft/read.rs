@@ -22,6 +22,7 @@ pub(crate) struct SetTypes {
 pub(crate) struct RawRule {
     pub(crate) handle: u64,
     pub(crate) expressions: Vec<u8>,
+    pub(crate) comment: String,
 }
 
 /// An element as bytes.
@@ -66,9 +67,11 @@ pub(crate) fn parse_chain(body: &[u8]) -> Option<Option<u32>> {
 
 pub(crate) fn parse_rule(body: &[u8]) -> Option<RawRule> {
     const HANDLE: u16 = 3;
+    const USERDATA: u16 = 7;
     let attributes = attributes(body)?;
     let expressions = attributes.get(EXPRESSIONS).unwrap_or_default().to_vec();
-    Some(RawRule { handle: attributes.be64(HANDLE)?, expressions })
+    let comment = comment(attributes.get(USERDATA));
+    Some(RawRule { handle: attributes.be64(HANDLE)?, expressions, comment })
 }
 
 /// The name of a set.

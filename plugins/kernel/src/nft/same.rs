@@ -16,7 +16,7 @@ pub(crate) fn same_rule(chain: &ChainId, rule: &Rule, expressions: &[u8]) -> boo
 }
 
 /// Expressions with their attributes in order, without what the kernel adds of its own.
-fn canonical(list: &[u8]) -> Vec<(String, BTreeMap<u16, Vec<u8>>)> {
+pub(super) fn canonical(list: &[u8]) -> Vec<(String, BTreeMap<u16, Vec<u8>>)> {
     const NAME: u16 = 1;
     const DATA: u16 = 2;
     Attrs(list)

@@ -72,6 +72,13 @@ pub(crate) fn get_chain(batch: &mut Batch, chain: &ChainId) {
     });
 }
 
+/// Removes a chain with its rules. Nothing may jump to it.
+pub(crate) fn del_chain(batch: &mut Batch, chain: &ChainId) {
+    push(batch, msg::DELCHAIN, 0, &chain.table, |w| {
+        w.str(CHAIN_NAME, &chain.name);
+    });
+}
+
 /// A set or map without elements. Sets made in one transaction need different numbers.
 pub(crate) fn add_set(batch: &mut Batch, table: &TableId, set: &Set, number: u32) {
     new_set(batch, table, set, number, 0);

@@ -1,0 +1,181 @@
+//! A host whose containers were attached by the reference plugins, and are detached by ours.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{
+    CNI_BIN, Chain, Cni, Container, Host, Internet, Lab, Place as _, PluginSet, Proto, Uplink,
+    probe,
+};
+use serde_json::{Value, json};
+
+const PROTOS: [Proto; 2] = [Proto::Tcp, Proto::Udp];
+
+#[test]
+fn del_with_the_result_and_the_namespace_leaves_nothing_of_the_reference() -> Result<()> {
+    upgrade(true, true)
+}
+
+#[test]
+fn del_with_the_result_of_a_namespace_that_is_gone_leaves_nothing_of_the_reference() -> Result<()> {
+    upgrade(true, false)
+}
+
+#[test]
+fn del_without_the_result_leaves_nothing_of_the_reference() -> Result<()> {
+    upgrade(false, true)
+}
+
+/// Only addresses tell whose an accept of `firewall` is, and nobody knows them any more.
+#[test]
+fn del_without_result_and_namespace_leaves_accepts_only() -> Result<()> {
+    upgrade(false, false)
+}
+
+fn upgrade(with_result: bool, alive: bool) -> Result<()> {
+    Lab::run(|lab| {
+        let mut site = Site::new(lab)?;
+        site.reaches(&site.second, 8081)?;
+        site.reaches(&site.first, 8080)?;
+        PluginSet::Ours.install(&site.host)?;
+
+        let accepts_stay = !with_result && !alive;
+        // Only the result tells of a veth pair whose other end a process keeps alive.
+        if accepts_stay {
+            site.first.server = None;
+        }
+        site.del(&site.first, with_result, alive)?;
+        site.is_gone(&site.first, accepts_stay)?;
+        site.reaches(&site.second, 8081)?;
+        site.host.sh("iptables-save >/dev/null; ip6tables-save >/dev/null")?;
+        site.del(&site.first, with_result, false).context("DEL again")?;
+        site.reaches(&site.second, 8081)?;
+
+        if accepts_stay {
+            site.second.server = None;
+        }
+        site.del(&site.second, with_result, alive)?;
+        site.is_gone(&site.second, accepts_stay)?;
+        let left = site.rules()?;
+        for prefix in ["CNI-DN-", "name: \\\"net\\\""] {
+            ensure!(!left.contains(prefix), "{prefix} in\n{left}");
+        }
+        let veths = site.host.sh("ip -br link show type veth | grep -c ^veth || true")?.stdout;
+        ensure!(veths.trim() == "0", "{veths} links are left");
+        Ok(())
+    })
+}
+
+/// A container with the chain that attached it.
+struct Attached {
+    container: Container,
+    chain: Chain,
+    addrs: [IpAddr; 2],
+    server: Option<e2e::Process>,
+}
+
+struct Site {
+    internet: Internet,
+    uplink: Uplink,
+    host: Host,
+    first: Attached,
+    second: Attached,
+}
+
+impl Site {
+    /// Two containers with published ports.
+    fn new(lab: &Lab) -> Result<Self> {
+        let (internet, host) = (lab.internet()?, lab.host("host")?);
+        PluginSet::Reference.install(&host)?;
+        let uplink = internet.connect(lab, &host)?;
+        let first = Attached::new(&host, "first", 8080)?;
+        let second = Attached::new(&host, "second", 8081)?;
+        // Links to the reference's programs: ours would be written through them.
+        host.sh(&format!("rm {CNI_BIN}/*"))?;
+        Ok(Self { internet, uplink, host, first, second })
+    }
+
+    fn del(&self, attached: &Attached, with_result: bool, alive: bool) -> Result<()> {
+        let mut chain = attached.chain.clone();
+        if !with_result {
+            chain.prev_result = Value::Null;
+        }
+        if !alive && self.host.path(&attached.container.netns()).exists() {
+            attached.container.remove()?;
+        }
+        chain.del(&Cni::new(&attached.container)).context("DEL by ours")
+    }
+
+    /// From outside by the host port, and outwards as the host.
+    fn reaches(&self, attached: &Attached, port: u16) -> Result<()> {
+        for ip in [self.uplink.v4, self.uplink.v6] {
+            for proto in PROTOS {
+                probe::ask(&self.internet.host, proto, (ip, port))?;
+            }
+        }
+        for (server, outside) in [(Internet::V4, self.uplink.v4), (Internet::V6, self.uplink.v6)] {
+            let to = (server, Internet::PORT);
+            let seen = probe::ask(&attached.container, Proto::Tcp, to)?;
+            ensure!(seen.source.ip() == outside, "seen as {}", seen.source);
+        }
+        Ok(())
+    }
+
+    fn is_gone(&self, attached: &Attached, accepts_stay: bool) -> Result<()> {
+        let id = attached.container.id();
+        let rules = self.rules()?;
+        ensure!(!rules.contains(&format!("id: \\\"{id}\\\"")), "{id} in\n{rules}");
+        for addr in attached.addrs {
+            let accepts = rules
+                .lines()
+                .filter(|line| line.split([' ', '/']).any(|word| word == addr.to_string()));
+            let wanted = if accepts_stay { 2 } else { 0 };
+            ensure!(accepts.count() == wanted, "{addr} in\n{rules}");
+        }
+        let reserved = self.host.list("/var/lib/cni/networks/net")?;
+        let [v4, v6] = attached.addrs.map(|addr| addr.to_string());
+        ensure!(!reserved.contains(&v4) && !reserved.contains(&v6), "{reserved:?}");
+        if self.host.path(&attached.container.netns()).exists() {
+            let links = attached.container.sh("ip -br link")?.stdout;
+            ensure!(!links.contains("eth0"), "{links}");
+        }
+        Ok(())
+    }
+
+    fn rules(&self) -> Result<String> {
+        Ok(self.host.sh("iptables-save; ip6tables-save")?.stdout)
+    }
+}
+
+impl Attached {
+    fn new(host: &Host, id: &str, port: u16) -> Result<Self> {
+        let container = host.add_container(id)?;
+        let ports = ["tcp", "udp"]
+            .map(|protocol| json!({ "hostPort": port, "containerPort": 80, "protocol": protocol }));
+        let mut chain = Chain::new(conflist()).with_args(json!({ "portMappings": ports }));
+        let result = chain.add(&Cni::new(&container)).context("ADD by the reference")?;
+        let addrs = [address(&result, 0)?, address(&result, 1)?];
+        let server = probe::serve(&container, 80, &[])?;
+        Ok(Self { container, chain, addrs, server: Some(server) })
+    }
+}
+
+fn conflist() -> Value {
+    json!({
+        "cniVersion": "1.0.0",
+        "name": "net",
+        "plugins": [
+            { "type": "bridge", "bridge": "cni0", "isDefaultGateway": true, "ipMasq": true,
+              "ipam": { "type": "host-local",
+                        "ranges": [[{ "subnet": "10.1.0.0/24" }], [{ "subnet": "fd00:1::/64" }]] } },
+            { "type": "portmap", "capabilities": { "portMappings": true } },
+            { "type": "firewall", "backend": "iptables" },
+        ],
+    })
+}
+
+fn address(result: &Value, index: usize) -> Result<IpAddr> {
+    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
+    let text = text.with_context(|| format!("no address {index} in {result}"))?;
+    Ok(text.split('/').next().unwrap_or_default().parse()?)
+}
