@@ -211,10 +211,7 @@ fn remove_host_link(request: &Request, kernel: &mut Kernel) -> Result<(), Error>
 
 /// One whose other end is in a namespace that is not known here is of no kind that the model has.
 fn is_veth(kind: &LinkKind) -> bool {
-    match kind {
-        LinkKind::Other(name) => name == "veth",
-        known => known.peer().is_some(),
-    }
+    kind.peer().is_some() || matches!(kind, LinkKind::Other(name) if name == "veth")
 }
 
 /// The attachment's addresses: those of `prevResult`, or else of its interface, while it is there.
