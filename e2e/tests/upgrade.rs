@@ -32,6 +32,88 @@ fn del_without_result_and_namespace_leaves_accepts_only() -> Result<()> {
     upgrade(false, false)
 }
 
+/// What the nftables backends of newer versions (1.6 on) write, for two networks of one container
+/// and for another container.
+#[test]
+fn del_takes_the_rules_of_the_nftables_backends_and_no_others() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        host.sh(NFTABLES)?;
+        let container = host.add_container("abc123")?;
+        let mut chain = Chain::new(conflist("mynet")).with_args(json!({ "portMappings": [
+            { "hostPort": 8080, "containerPort": 80, "protocol": "tcp" }] }));
+        let ips = ["10.0.0.2/24", "fd00::2/64"].map(|address| json!({ "address": address }));
+        chain.prev_result = json!({ "cniVersion": "1.0.0", "ips": ips });
+        chain.del(&Cni::new(&container))?;
+
+        let left = host.sh("nft list ruleset")?.stdout;
+        for own in ["10.0.0.2", "fd00::2", "cni-br-iface-abc123", "macspoofchk-abc123", "mynet"] {
+            ensure!(!left.contains(own), "{own} in\n{left}");
+        }
+        let kept =
+            ["10.0.0.3:80", "10.9.0.2:80", "[fd00::3]:80", "ip saddr 10.0.0.3", "other-eth0"];
+        for others in kept {
+            ensure!(left.contains(others), "no {others} in\n{left}");
+        }
+        Ok(())
+    })
+}
+
+const NFTABLES: &str = r#"
+nft -f - <<'END'
+table inet cni_plugins_masquerade {
+  chain masq_checks {
+    ip saddr 10.0.0.2 ip daddr != 10.0.0.0/24 masquerade comment "d23676b4f2d9fe04-ebce0e3dd4dafae3, net: mynet, if: eth0, id: abc123"
+    ip saddr 10.0.0.3 ip daddr != 10.0.0.0/24 masquerade comment "d23676b4f2d9fe04-0000000000000000, net: n, if: eth0, id: other"
+  }
+  chain postrouting {
+    type nat hook postrouting priority 100
+    goto masq_checks
+  }
+}
+table ip cni_hostport {
+  chain hostports {
+    tcp dport 8080 dnat to 10.0.0.2:80 comment "abc123"
+    tcp dport 8081 dnat to 10.9.0.2:80 comment "abc123"
+    tcp dport 8082 dnat to 10.0.0.3:80 comment "other"
+  }
+  chain prerouting {
+    type nat hook prerouting priority -100
+    fib daddr type local jump hostports
+  }
+  chain masquerading {
+    type nat hook postrouting priority 100
+    ip saddr 10.0.0.2 ip daddr 10.0.0.2 masquerade comment "abc123"
+    ip saddr 127.0.0.1 ip daddr 10.0.0.2 masquerade comment "abc123"
+    ip saddr 10.0.0.3 ip daddr 10.0.0.3 masquerade comment "other"
+  }
+}
+table ip6 cni_hostport {
+  chain hostports {
+    tcp dport 8080 dnat to [fd00::2]:80 comment "abc123"
+    tcp dport 8082 dnat to [fd00::3]:80 comment "other"
+  }
+}
+table bridge nat {
+  chain cni-br-iface-abc123-eth0-mac {
+    ether saddr 02:00:00:00:00:01 return comment "macspoofchk-abc123-eth0"
+    drop comment "macspoofchk-abc123-eth0"
+  }
+  chain cni-br-iface-abc123-eth0 {
+    jump cni-br-iface-abc123-eth0-mac comment "macspoofchk-abc123-eth0"
+  }
+  chain cni-br-iface-other-eth0 {
+  }
+  chain PREROUTING {
+    type filter hook prerouting priority -300
+    iifname "veth1" jump cni-br-iface-abc123-eth0 comment "macspoofchk-abc123-eth0"
+    iifname "veth2" jump cni-br-iface-other-eth0 comment "macspoofchk-other-eth0"
+  }
+}
+END
+"#;
+
 fn upgrade(with_result: bool, alive: bool) -> Result<()> {
     Lab::run(|lab| {
         let mut site = Site::new(lab)?;
@@ -152,7 +234,7 @@ impl Attached {
         let container = host.add_container(id)?;
         let ports = ["tcp", "udp"]
             .map(|protocol| json!({ "hostPort": port, "containerPort": 80, "protocol": protocol }));
-        let mut chain = Chain::new(conflist()).with_args(json!({ "portMappings": ports }));
+        let mut chain = Chain::new(conflist("net")).with_args(json!({ "portMappings": ports }));
         let result = chain.add(&Cni::new(&container)).context("ADD by the reference")?;
         let addrs = [address(&result, 0)?, address(&result, 1)?];
         let server = probe::serve(&container, 80, &[])?;
@@ -160,10 +242,10 @@ impl Attached {
     }
 }
 
-fn conflist() -> Value {
+fn conflist(name: &str) -> Value {
     json!({
         "cniVersion": "1.0.0",
-        "name": "net",
+        "name": name,
         "plugins": [
             { "type": "bridge", "bridge": "cni0", "isDefaultGateway": true, "ipMasq": true,
               "ipam": { "type": "host-local",

@@ -2,6 +2,7 @@
 
 mod claim;
 mod conf;
+mod forget;
 mod listener;
 
 use std::io::Write;
@@ -15,12 +16,12 @@ use drivers::Owner;
 use drivers::ports::{self, Mapping, Snat, Transport};
 use drivers::ruleset::Ip;
 use kernel::Kernel;
-use netstate::nft::Value;
 use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step, SysctlKey};
 
 use crate::attachment::{self, attach_error, kernel_error};
 use crate::{reference, removal};
 use conf::{Conf, Conflict, HostIp, Published};
+use forget::{flush_conntrack, forget_flows};
 
 /// The plugin's name, and that of its records.
 pub(crate) const NAME: &str = "portmap";
@@ -243,56 +244,6 @@ impl Add<'_> {
         }
         wiring.run(&Plan { steps }).map_err(|e| attach_error(&e))
     }
-}
-
-/// A client that keeps sending would stay without translation, or with that of the container
-/// before (plugins#123, plugins#1190). That the entry expires by itself is why a failure is not
-/// one of ADD.
-fn flush_conntrack(udp: &[(Ip, Option<IpAddr>, u16)]) {
-    if let Err(e) = flush_all(udp) {
-        let _ = writeln!(std::io::stderr(), "portmap: {}", cni::ErrorChain(&e));
-    }
-}
-
-/// DEL and GC forget the flows of an attachment before its record.
-fn forget_flows(record: &Record) -> Result<(), Error> {
-    flush_all(&udp_ports(record)).map_err(|e| kernel_error(&e))
-}
-
-fn flush_all(udp: &[(Ip, Option<IpAddr>, u16)]) -> Result<(), kernel::Error> {
-    let mut done = Ok(());
-    for (ip, host_ip, port) in udp {
-        done = done.and(kernel::conntrack::flush_udp(*ip == Ip::V4, *host_ip, *port));
-    }
-    done
-}
-
-/// The UDP host ports in a record's translations.
-fn udp_ports(record: &Record) -> Vec<(Ip, Option<IpAddr>, u16)> {
-    let udp = Value::Proto(Transport::Udp.number());
-    let of = |(set, element): &(netstate::nft::SetId, netstate::nft::Element)| {
-        let ip = if set.name.starts_with("dnat_host4") || set.name.starts_with("dnat_any4") {
-            Ip::V4
-        } else if set.name.starts_with("dnat_host6") || set.name.starts_with("dnat_any6") {
-            Ip::V6
-        } else {
-            return None;
-        };
-        if !element.key.contains(&udp) {
-            return None;
-        }
-        let host_ip = element.key.iter().find_map(|v| match v {
-            Value::Ipv4(ip) => Some(IpAddr::V4(*ip)),
-            Value::Ipv6(ip) => Some(IpAddr::V6(*ip)),
-            Value::Mac(_) | Value::Proto(_) | Value::Port(_) | Value::Ifname(_) => None,
-        });
-        let port = element
-            .key
-            .iter()
-            .find_map(|v| if let Value::Port(port) = v { Some(*port) } else { None })?;
-        Some((ip, host_ip, port))
-    };
-    record.elements.iter().filter_map(of).collect()
 }
 
 /// The conditions, for whoever restores the classes.
