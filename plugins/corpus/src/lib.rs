@@ -2,7 +2,8 @@
 //!
 //! `inputs/<kind>` holds what a parser gets in earnest and what broke parsers before. [`survive`]
 //! gives a parser all of them, then as many more that were made of them by random edits: 2,000, or
-//! what `PARSER_CASES` says (`make test` says a million). A parser's test is named
+//! what `PARSER_CASES` says (`make test` says a million), the same in every run unless
+//! `PARSER_SEED` is another number. A parser's test is named
 //! `..._any_input`, by which `make test` finds it. An input that failed is found again by
 //! its line in `regressions/<kind>.txt`, which is to be committed with the fix.
 
@@ -13,7 +14,9 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{FileFailurePersistence, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{
+    FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner,
+};
 
 use edit::Edit;
 
@@ -34,11 +37,12 @@ pub fn survive(kind: &str, parse: impl Fn(&[u8])) {
     for input in &inputs {
         parse(input);
     }
-    let cases = std::env::var("PARSER_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES);
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u32>().ok());
     let regressions = format!("{}/regressions/{kind}.txt", env!("CARGO_MANIFEST_DIR"));
     let persistence = FileFailurePersistence::Direct(regressions.leak());
     let mut runner = TestRunner::new(ProptestConfig {
-        cases,
+        cases: number("PARSER_CASES").unwrap_or(CASES),
+        rng_seed: RngSeed::Fixed(number("PARSER_SEED").unwrap_or_default().into()),
         failure_persistence: Some(Box::new(persistence)),
         ..ProptestConfig::default()
     });
