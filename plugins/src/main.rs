@@ -5,7 +5,7 @@ mod arena;
 use std::process::ExitCode;
 
 #[global_allocator]
-static MEMORY: arena::Arena = arena::Arena;
+static MEMORY: arena::Arena = arena::Arena::new();
 
 fn main() -> ExitCode {
     plugins::run(std::env::args_os())
