@@ -7,6 +7,7 @@ use netstate::nft::TableId;
 use netstate::{Datapath, LinkName, Ns, NsNames, Plan, Scope};
 
 use crate::record::{self, Record, Store};
+use crate::tables::Constant;
 use crate::{Error, forward, tables};
 
 /// Puts back tables, classes, elements and firewall rules of all live records; returns the
@@ -18,14 +19,15 @@ use crate::{Error, forward, tables};
 pub fn repair(kernel: &mut Kernel, store: &Store) -> Result<Vec<String>, Error> {
     let live = record::live(store)?;
     let mut done = Vec::new();
-    for table in [tables::inet()?, tables::bridge()] {
-        if !live.iter().any(|r| needs(r, &table.id)) {
+    for table in Constant::ALL {
+        let id = table.id();
+        if !live.iter().any(|r| needs(r, &id)) {
             continue;
         }
-        if kernel.table_comment(&Ns::Host, &table.id)?.is_none() {
-            done.push(format!("nft add table {} # with {} attachments", table.id, live.len()));
+        if kernel.table_comment(&Ns::Host, &id)?.is_none() {
+            done.push(format!("nft add table {id} # with {} attachments", live.len()));
         }
-        tables::ensure(kernel, store, &table)?;
+        tables::ensure(kernel, store, table)?;
     }
     for record in &live {
         done.extend(elements(kernel, record)?);

@@ -19,18 +19,35 @@ use crate::{Error, record};
 /// How often another program may be quicker.
 const ATTEMPTS: usize = 16;
 
-/// `table inet netd`.
-///
-/// # Errors
-/// Never in practice: every name in it is valid.
-pub fn inet() -> Result<Table, Error> {
-    Ok(ruleset::inet_table()?)
+/// One of our tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constant {
+    /// `table inet netd`.
+    Inet,
+    /// `table bridge netd`.
+    Bridge,
 }
 
-/// `table bridge netd`.
-#[must_use]
-pub fn bridge() -> Table {
-    ruleset::bridge_table()
+impl Constant {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Inet, Self::Bridge];
+
+    /// Its family and name.
+    #[must_use]
+    pub fn id(self) -> TableId {
+        match self {
+            Self::Inet => ruleset::inet_id(),
+            Self::Bridge => ruleset::bridge_id(),
+        }
+    }
+
+    /// All of it; to be told only where it has to be made.
+    fn table(self) -> Result<Table, Error> {
+        match self {
+            Self::Inet => Ok(ruleset::inet_table()?),
+            Self::Bridge => Ok(ruleset::bridge_table()),
+        }
+    }
 }
 
 /// Makes sure that the table is there, of this schema.
@@ -38,17 +55,18 @@ pub fn bridge() -> Table {
 /// # Errors
 /// [`Error::NewerTable`], [`Error::ForeignTable`], or what the kernel says. Nothing is left half
 /// made: each change is one transaction.
-pub fn ensure(kernel: &mut Kernel, store: &Store, table: &Table) -> Result<(), Error> {
+pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<(), Error> {
+    let id = table.id();
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let generation = kernel.generation(&Ns::Host)?;
-        let steps = match kernel.table_comment(&Ns::Host, &table.id)? {
-            None => made_new(store, table)?,
+        let steps = match kernel.table_comment(&Ns::Host, &id)? {
+            None => made_new(store, &table.table()?)?,
             Some(comment) => match ruleset::schema_of(&comment) {
                 Some(ruleset::SCHEMA) => return Ok(()),
-                Some(old) if old < ruleset::SCHEMA => replaced(kernel, store, table)?,
-                Some(found) => return Err(newer(&table.id, found)),
-                None => return Err(foreign(&table.id, comment)),
+                Some(old) if old < ruleset::SCHEMA => replaced(kernel, store, &table.table()?)?,
+                Some(found) => return Err(newer(&id, found)),
+                None => return Err(foreign(&id, comment)),
             },
         };
         let report = kernel.apply_at(&Plan { steps }, generation);

@@ -94,6 +94,11 @@ impl Netns {
         Self::checked(fd, name)
     }
 
+    /// A descriptor that the kernel gave for a network namespace. It is closed on exec.
+    pub(crate) fn of_kernel(fd: OwnedFd) -> Self {
+        Self(Arc::new(fd))
+    }
+
     /// What makes it the same as another.
     ///
     /// # Errors

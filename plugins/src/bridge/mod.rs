@@ -4,8 +4,9 @@ mod conf;
 mod result;
 mod state;
 
+use attach::tables::{self, Constant};
 use attach::wiring::{self, Wiring};
-use attach::{Namespace, Record, Store, forward, tables};
+use attach::{Namespace, Record, Store, forward};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, Request, Version};
 use drivers::bridge::{BRIDGE_ALIAS, Bridge as Shared, Port};
@@ -209,13 +210,13 @@ impl Add<'_> {
     fn ensure_tables(&self, kernel: &mut Kernel) -> Result<(), Error> {
         let mut wanted = Vec::new();
         if self.conf.masquerade {
-            wanted.push(tables::inet().map_err(|e| attach_error(&e))?);
+            wanted.push(Constant::Inet);
         }
         if self.conf.macspoofchk {
-            wanted.push(tables::bridge());
+            wanted.push(Constant::Bridge);
         }
         for table in wanted {
-            tables::ensure(kernel, &self.store, &table).map_err(|e| attach_error(&e))?;
+            tables::ensure(kernel, &self.store, table).map_err(|e| attach_error(&e))?;
         }
         Ok(())
     }

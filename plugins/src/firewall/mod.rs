@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 
+use attach::tables::{self, Constant};
 use attach::wiring::{self, Wiring};
-use attach::{Record, Store, forward, tables};
+use attach::{Record, Store, forward};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, Request, Version};
 use drivers::firewall::{IngressPolicy, bridge_member, guard};
@@ -62,8 +63,8 @@ impl Plugin for Firewall {
         let part = Part::of(&conf, request, &prev, &mut kernel)?;
         let zone = part.firewalld(conf.backend)?;
         if conf.policy != IngressPolicy::Open {
-            let table = tables::inet().map_err(|e| attach_error(&e))?;
-            tables::ensure(&mut kernel, &store, &table).map_err(|e| attach_error(&e))?;
+            let ensured = tables::ensure(&mut kernel, &store, Constant::Inet);
+            ensured.map_err(|e| attach_error(&e))?;
         }
         let mut record =
             store.record(&owner, NAME).with_elements(&part.own).with_shared(&part.shared);

@@ -8,8 +8,9 @@ mod listener;
 use std::io::Write;
 use std::net::IpAddr;
 
+use attach::tables::{self, Constant};
 use attach::wiring::{self, Wiring};
-use attach::{Record, Store, tables};
+use attach::{Record, Store};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Error, Request, Version};
 use drivers::Owner;
@@ -60,8 +61,8 @@ impl Plugin for PortMap {
             return Ok(prev);
         }
         listener::check(&flows.mappings, conf.conflict == Conflict::Error)?;
-        let table = tables::inet().map_err(|e| attach_error(&e))?;
-        tables::ensure(&mut kernel, &store, &table).map_err(|e| attach_error(&e))?;
+        let ensured = tables::ensure(&mut kernel, &store, Constant::Inet);
+        ensured.map_err(|e| attach_error(&e))?;
         let own = flows.desired(&owner, &conf);
         let mut record = store.record(&owner, NAME).with_elements(&own);
         record.netns = Some(namespace);
@@ -232,12 +233,13 @@ impl Add<'_> {
         }
         for name in prev.interfaces.iter().filter(|i| i.sandbox.is_empty()).map(|i| &i.name) {
             let Ok(name) = LinkName::new(name.clone()) else { continue };
-            let link =
-                wiring.kernel().link_by_name(&Ns::Host, &name).map_err(|e| kernel_error(&e))?;
-            let Some(link) = link.map(|state| state.link) else { continue };
-            let is_port = self.flows.gateways.iter().any(|(_, g)| link.master.as_ref() == Some(g));
-            let hairpin = link.port.as_ref().and_then(|p| p.hairpin) == Some(true);
-            if is_port && !hairpin {
+            if self.flows.gateways.iter().any(|(_, gateway)| *gateway == name) {
+                continue;
+            }
+            let port = wiring.kernel().bridge_port(&Ns::Host, &name);
+            let Some((bridge, port)) = port.map_err(|e| kernel_error(&e))? else { continue };
+            let is_port = self.flows.gateways.iter().any(|(_, gateway)| *gateway == bridge);
+            if is_port && port.hairpin != Some(true) {
                 let op = Op::SetLink { name, changes: vec![LinkChange::Hairpin(true)] };
                 steps.push(Step::ensure(Ns::Host, op));
             }

@@ -13,6 +13,9 @@ use crate::Error;
 /// How often a directory may be removed by others between its making and its use.
 const ATTEMPTS: usize = 64;
 
+/// The name of this run of the kernel (random(4)): 36 characters.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// The records on this host.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -26,9 +29,8 @@ impl Store {
     /// # Errors
     /// Where the boot id cannot be read.
     pub fn open() -> Result<Self, Error> {
-        let path = Path::new("/proc/sys/kernel/random/boot_id");
-        let boot_id = fs::read_to_string(path).map_err(file("read", path))?;
-        Ok(Self::at(PathBuf::from(ROOT), boot_id.trim().to_owned()))
+        let boot_id = boot_id().map_err(file("read", Path::new(BOOT_ID)))?;
+        Ok(Self::at(PathBuf::from(ROOT), boot_id))
     }
 
     /// The records below another directory, for another boot.
@@ -236,6 +238,16 @@ fn remove_if_empty(dir: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// In three system calls: every call of a plugin asks for it.
+fn boot_id() -> io::Result<String> {
+    use rustix::fs::{Mode, OFlags, open};
+    let file = open(BOOT_ID, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = [0; 64];
+    let read = rustix::io::read(&file, &mut text)?;
+    let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default());
+    Ok(text.trim().to_owned())
 }
 
 /// Writes a new file, and makes its directory only where it is missing.

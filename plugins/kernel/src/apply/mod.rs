@@ -1,5 +1,6 @@
 //! Applying a plan: runs of steps of one namespace and family, sent together.
 
+mod devconf;
 mod ensure;
 mod group;
 mod link;
@@ -20,9 +21,10 @@ pub(crate) fn run(kernel: &mut Kernel, plan: &Plan) -> Report<Error> {
     let mut work = Work { kernel, report: Report::default(), teardown, stopped: false };
     let mut rest = plan.steps.as_slice();
     while let Some(first) = rest.first() {
-        let together = |s: &&Step| s.ns == first.ns && family(&s.op) == family(&first.op);
+        let kind = family(&work, first);
+        let together = |s: &&Step| s.ns == first.ns && family(&work, s) == kind;
         let (steps, after) = rest.split_at(rest.iter().take_while(together).count());
-        match family(&first.op) {
+        match kind {
             Family::Route => route::run(&mut work, &first.ns, steps),
             Family::Sysctl => sysctl::run(&mut work, &first.ns, steps),
             Family::Netfilter => nft::run(&mut work, &first.ns, steps),
@@ -108,8 +110,9 @@ enum Family {
     Sysctl,
 }
 
-fn family(op: &Op) -> Family {
-    match op {
+fn family(work: &Work<'_>, step: &Step) -> Family {
+    match &step.op {
+        Op::SetSysctl { .. } if devconf::of_newborn(work, step).is_some() => Family::Route,
         Op::AddLink { .. }
         | Op::SetLink { .. }
         | Op::DelLink(_)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use netlink_packet_core::Emitable;
 use netstate::{LinkChange, LinkName, Mode, Ns, Op, Step};
 
-use super::{Work, group, link};
+use super::{Work, devconf, group, link};
 use crate::error::Error;
 use crate::netlink::{Batch, flag};
 use crate::route::{self, Changes, rtm};
@@ -195,9 +195,13 @@ impl<'s> Run<'_, '_, 's> {
             Op::DelFdb(f) => self.on_link(step, rtm::DELNEIGH, 0, &f.link, |i| route::fdb(i, f))?,
             Op::AddRule(r) => self.push(step, rtm::NEWRULE, NEW, &route::rule(r)),
             Op::DelRule(r) => self.push(step, rtm::DELRULE, 0, &route::rule(r)),
+            Op::SetSysctl { .. } => {
+                if let Some((link, conf)) = devconf::of_newborn(self.work, step) {
+                    self.on_link(step, rtm::NEWLINK, 0, &link, |i| route::ipv4_conf(i, conf))?;
+                }
+            }
             // Other families never get here.
-            Op::SetSysctl { .. }
-            | Op::AddTable(_)
+            Op::AddTable(_)
             | Op::DelTable(_)
             | Op::AddChain { .. }
             | Op::AddSet { .. }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
-use netstate::{Addr, Link, LinkName, Ns, TABLE_MAIN};
+use netstate::{Addr, BridgePort, Link, LinkName, Ns, TABLE_MAIN};
 
 use super::Kernel;
 use crate::error::{Error, Refusal};
@@ -30,6 +30,23 @@ impl Kernel {
     pub fn link_by_name(&mut self, ns: &Ns, name: &LinkName) -> Result<Option<LinkState>, Error> {
         let raw = self.raw_link(ns, name)?;
         raw.map_or(Ok(None), |raw| self.link_state(ns, &raw))
+    }
+
+    /// The bridge of which a link is a port, and the port's settings; `None` for what is no port,
+    /// or not there.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn bridge_port(
+        &mut self,
+        ns: &Ns,
+        name: &LinkName,
+    ) -> Result<Option<(LinkName, BridgePort)>, Error> {
+        let raw = self.raw_link(ns, name)?;
+        let Some((master, port)) = raw.and_then(|raw| Some((raw.master?, raw.port?))) else {
+            return Ok(None);
+        };
+        Ok(self.name_at(ns, master)?.map(|bridge| (bridge, port)))
     }
 
     /// The addresses of a link; empty where there is no such link. The link-local address that
@@ -108,7 +125,15 @@ impl Kernel {
     }
 
     pub(crate) fn name_at(&mut self, ns: &Ns, index: u32) -> Result<Option<LinkName>, Error> {
-        Ok(self.raw_link_at(ns, index)?.and_then(|l| LinkName::new(l.name).ok()))
+        if let Some((name, _)) = self.space(ns)?.indexes.iter().find(|(_, known)| **known == index)
+        {
+            return Ok(Some(name.clone()));
+        }
+        let name = self.raw_link_at(ns, index)?.and_then(|l| LinkName::new(l.name).ok());
+        if let Some(name) = &name {
+            self.remember(ns, name, index)?;
+        }
+        Ok(name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One socket for one protocol and one namespace.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use netlink_packet_core::Emitable;
 use rustix::io::Errno;
@@ -10,12 +10,16 @@ use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, netlink, se
 use super::Batch;
 use super::flag;
 use crate::error::Refusal;
+use crate::netns::Netns;
 
 /// The kernel fills at most 32 KiB of a dump at a time (`netlink_dump()`,
 /// `net/netlink/af_netlink.c`); single answers are much smaller.
 pub(super) const BUFFER: usize = 32 * 1024;
 /// Times a dump is begun again when others changed what is dumped.
 const DUMP_ATTEMPTS: u32 = 10;
+
+/// `include/uapi/linux/sockios.h`.
+const SIOCGSKNS: libc::Ioctl = 0x894c;
 
 /// What every socket can send at once.
 const SENT_AT_ONCE: usize = 128 * 1024;
@@ -79,6 +83,19 @@ impl Socket {
         set_option(&fd, libc::NETLINK_EXT_ACK)?;
         let buffer = Vec::with_capacity(BUFFER);
         Ok(Self { fd, protocol, sequence: 1, strict: false, buffer })
+    }
+
+    /// The namespace it was opened in (`SIOCGSKNS`, `net/socket.c`, since 4.10).
+    pub(crate) fn netns(&self) -> Result<Netns, Errno> {
+        #[expect(unsafe_code, reason = "no safe binding of this ioctl")]
+        // SAFETY: SIOCGSKNS takes no argument and answers by a new descriptor, which is ours.
+        let netns = unsafe {
+            match libc::ioctl(self.fd.as_raw_fd(), SIOCGSKNS) {
+                -1 => return Err(Errno::from_raw_os_error(*libc::__errno_location())),
+                fd => OwnedFd::from_raw_fd(fd),
+            }
+        };
+        Ok(Netns::of_kernel(netns))
     }
 
     /// Sends the messages in one system call and reads what the kernel says of each. The kernel

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort, InfoData,
-    InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute,
-    LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode,
+    AfSpecBridge, AfSpecInet, AfSpecUnspec, BridgeVlanInfo, BridgeVlanInfoFlags, InetDevConf,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind,
+    InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    MacVlanMode as KernelMacVlanMode,
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
@@ -172,6 +173,14 @@ pub(crate) fn group(mut target: LinkMessage, group: u32) -> LinkMessage {
 pub(crate) fn brief(mut target: LinkMessage) -> LinkMessage {
     target.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     target
+}
+
+/// Sets IPv4 settings of a link: those that are not 0.
+pub(crate) fn ipv4_conf(index: u32, conf: InetDevConf) -> LinkMessage {
+    let mut message = by_index(index);
+    let ipv4 = AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(conf)]);
+    message.attributes.push(LinkAttribute::AfSpecUnspec(vec![ipv4]));
+    message
 }
 
 /// VLANs of a bridge port, for `RTM_SETLINK` or `RTM_DELLINK` (`br_setlink()`,

@@ -1,11 +1,15 @@
 //! Links as the kernel tells them.
 
-use netlink_packet_core::Parseable;
+use netlink_packet_core::{Emitable, NlasIterator, ParseableParametrized};
 use netlink_packet_route::link::{
     InfoBridge, InfoBridgePort, InfoData, InfoMacVlan, InfoPortData, InfoVxlan, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage, MacVlanMode as KernelMacVlanMode, State,
+    LinkFlags, LinkHeader, LinkInfo, MacVlanMode as KernelMacVlanMode, State,
 };
 use netstate::{BridgePort, Mac, MacVlanMode, Vxlan};
+
+/// `IFLA_ADDRESS`, `IFNAME`, `MTU`, `LINK`, `MASTER`, `OPERSTATE`, `LINKINFO`, `IFALIAS` and
+/// `LINK_NETNSID` (`include/uapi/linux/if_link.h`).
+const WANTED: [u16; 9] = [1, 3, 4, 5, 10, 16, 18, 20, 37];
 
 /// A link with indexes where the model has names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,19 +39,24 @@ pub(crate) struct RawLink {
 }
 
 impl RawLink {
-    /// From the body of `RTM_NEWLINK`; `None` if it is not one.
+    /// From the body of `RTM_NEWLINK`; `None` if it is not one. Of its fifty attributes only those
+    /// that are asked for are decoded.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
-        let message = LinkMessage::parse(body).ok()?;
-        let flags = message.header.flags;
+        let header = LinkHeader::parse(body).ok()?;
+        let flags = header.flags;
         let mut link = Self {
-            index: message.header.index,
+            index: header.index,
             loopback: flags.contains(LinkFlags::Loopback),
             up: flags.contains(LinkFlags::Up),
             promisc: flags.contains(LinkFlags::Promisc),
             ..Self::default()
         };
-        for attribute in message.attributes {
-            link.take(attribute);
+        for attribute in NlasIterator::new(body.get(header.buffer_len()..)?) {
+            let attribute = attribute.ok()?;
+            if WANTED.contains(&attribute.kind()) {
+                let family = header.interface_family;
+                link.take(LinkAttribute::parse_with_param(&attribute, family).ok()?);
+            }
         }
         Some(link)
     }

@@ -10,7 +10,9 @@ mod uplink;
 mod vlan;
 
 pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
-pub(crate) use link::{Birth, Changes, brief, by_index, by_name, create, group, nsid, vlans};
+pub(crate) use link::{
+    Birth, Changes, brief, by_index, by_name, create, group, ipv4_conf, nsid, vlans,
+};
 pub(crate) use link_read::RawLink;
 pub(crate) use nexthop::{
     local_query, match_query, route, routes_by, routes_in, routes_of, rule, rules_of,
