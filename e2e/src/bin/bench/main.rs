@@ -3,7 +3,8 @@
 //!
 //! Every target has a host of its own; single rounds alternate between the targets, so that all
 //! meet the same load of the machine. Compare figures of one run only. `--full` attaches 1,000
-//! containers with the peers too, which takes minutes.
+//! containers with the peers too, which takes minutes; `--own` measures the chain beside the floor
+//! alone, to see at once what a change does.
 #![expect(clippy::print_stdout, reason = "the tables go to stdout")]
 
 mod samples;
@@ -35,10 +36,14 @@ const SLOW_ROUNDS: usize = 3;
 const JOBS: u32 = 8;
 
 fn main() -> Result<()> {
-    let full = std::env::args().any(|word| word == "--full");
+    let given = |option: &str| std::env::args().any(|word| word == option);
+    let full = given("--full");
     Lab::run(|lab| {
         let mut bench = Bench::new(lab)?;
         println!("{}\n", machine()?);
+        if given("--own") {
+            return bench.own();
+        }
         bench.single()?;
         bench.parallel()?;
         bench.chain(full)
@@ -69,6 +74,9 @@ struct Target {
     steps: [&'static [usize]; 2],
     peer: bool,
 }
+
+/// How many are attached, what each target took, and the system calls of ours.
+type Stage = (u32, Vec<Samples>, Value);
 
 struct Bench {
     targets: Vec<Target>,
@@ -155,31 +163,22 @@ impl Bench {
         Ok(())
     }
 
+    /// The chain beside the floor alone.
+    fn own(&mut self) -> Result<()> {
+        self.targets.retain(|target| !target.peer);
+        let mut stages = Vec::new();
+        for attached in [1, 100] {
+            stages.push(self.stage(attached, false)?);
+        }
+        self.times(&stages);
+        self.resources(&stages);
+        Ok(())
+    }
+
     fn chain(&mut self, full: bool) -> Result<()> {
         let mut stages = Vec::new();
         for attached in ATTACHED {
-            let takes_part = |t: &Target| full || !t.peer || attached <= PEERS_ATTACHED;
-            for target in self.targets.iter_mut().filter(|t| takes_part(t)) {
-                target.session.ask(&format!("populate {attached} 4"))?;
-            }
-            let mut samples = vec![Samples::default(); self.targets.len()];
-            for round in 0..=ROUNDS {
-                for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
-                    if takes_part(target) {
-                        let answer = target.session.ask("round").context(target.name)?;
-                        if round > 0 {
-                            samples.take(&answer)?;
-                        }
-                    }
-                }
-            }
-            for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
-                if matches!(target.name, "ours" | "Debian") && takes_part(target) {
-                    samples.peak = target.session.ask("peak")?.get("peak").and_then(Value::as_f64);
-                }
-            }
-            let calls = self.ask("ours", "trace")?;
-            stages.push((attached, samples, calls));
+            stages.push(self.stage(attached, full)?);
         }
         let peer = self.ask("Debian", "trace")?;
         self.times(&stages);
@@ -187,7 +186,32 @@ impl Bench {
         system_calls(&stages, &peer)
     }
 
-    fn times(&self, stages: &[(u32, Vec<Samples>, Value)]) {
+    /// Rounds of all targets beside so many attached containers.
+    fn stage(&mut self, attached: u32, full: bool) -> Result<Stage> {
+        let takes_part = |t: &Target| full || !t.peer || attached <= PEERS_ATTACHED;
+        for target in self.targets.iter_mut().filter(|t| takes_part(t)) {
+            target.session.ask(&format!("populate {attached} 4"))?;
+        }
+        let mut samples = vec![Samples::default(); self.targets.len()];
+        for round in 0..=ROUNDS {
+            for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
+                if takes_part(target) {
+                    let answer = target.session.ask("round").context(target.name)?;
+                    if round > 0 {
+                        samples.take(&answer)?;
+                    }
+                }
+            }
+        }
+        for (target, samples) in self.targets.iter_mut().zip(&mut samples) {
+            if matches!(target.name, "ours" | "Debian") && takes_part(target) {
+                samples.peak = target.session.ask("peak")?.get("peak").and_then(Value::as_f64);
+            }
+        }
+        Ok((attached, samples, self.ask("ours", "trace")?))
+    }
+
+    fn times(&self, stages: &[Stage]) {
         for (chain, title) in [
             (0, "bridge + host-local + portmap (2 ports)"),
             (1, "bridge + host-local + portmap (2 ports) + firewall"),
@@ -228,7 +252,7 @@ impl Bench {
         walls.iter().map(cell).collect::<Vec<_>>().join(" | ")
     }
 
-    fn resources(&self, stages: &[(u32, Vec<Samples>, Value)]) {
+    fn resources(&self, stages: &[Stage]) {
         println!(
             "### Processor, memory, page faults\n\nThe whole chain; medians, memory the peak of any process.\n"
         );
@@ -256,7 +280,7 @@ impl Bench {
     }
 }
 
-fn system_calls(stages: &[(u32, Vec<Samples>, Value)], peer: &Value) -> Result<()> {
+fn system_calls(stages: &[Stage], peer: &Value) -> Result<()> {
     println!(
         "### System calls, netlink bytes, programs started\n\nThe whole chain, counted by strace.\n"
     );
