@@ -1,9 +1,12 @@
 //! Networks of one host as their users see them: none, host, and what bridge and macvlan give.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::{Chain, Cni, Host, Internet, Lab, Place, PluginSet, Proto, probe};
+use e2e::{
+    Chain, Cni, Host, Internet, Lab, PATIENCE, Place, PluginSet, Proto, probe, wait_for, wait_until,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -85,6 +88,40 @@ fn the_mtu_is_on_the_bridge_and_both_ends_and_may_be_the_uplinks() -> Result<()>
                 ensure!(shown.contains(&format!(" mtu {bytes} ")), "{shown}");
             }
         }
+        Ok(())
+    })
+}
+
+/// Less than the detection of duplicates takes, which sends one request a second.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// While its link-local address is tentative, a bridge asks for no container's MAC.
+#[test]
+fn another_host_reaches_the_first_container_of_a_bridge_over_ipv6_at_once() -> Result<()> {
+    Lab::run(|lab| {
+        let (internet, host) = (lab.internet()?, lab.host("host")?);
+        PluginSet::Ours.install(&host)?;
+        let uplink = internet.connect(lab, &host)?;
+        let via = uplink.v6.to_string();
+        internet.host.run(&["ip", "-6", "route", "add", "fd00:1::/64", "via", &via])?;
+        wait_until("the host answers", PATIENCE, || {
+            probe::pings(&internet.host, uplink.v6).unwrap_or(false)
+        })?;
+        let container = host.add_container("c1")?;
+        let ipam = json!({ "type": "host-local", "subnet": "fd00:1::/64" });
+        let mut chain = bridge("net", 1, json!({ "isDefaultGateway": true, "ipam": ipam }));
+        let result = chain.add(&Cni::new(&container))?;
+        let own = || -> Result<Option<String>> {
+            let shown = host.run(&["ip", "-6", "-o", "addr", "show", "net", "scope", "link"])?;
+            Ok(Some(shown.stdout).filter(|text| !text.is_empty()))
+        };
+        wait_for("a link-local address of the bridge", PATIENCE, own)?;
+        wait_until(
+            "the bridge's link-local address is not tentative",
+            AT_ONCE,
+            || matches!(own(), Ok(Some(text)) if !text.contains("tentative")),
+        )?;
+        ensure!(probe::pings(&internet.host, address(&result, 0)?)?, "no reply");
         Ok(())
     })
 }
