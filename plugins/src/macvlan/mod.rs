@@ -7,7 +7,7 @@ use attach::{Namespace, Store};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Error, Interface as CniInterface, Request, Version};
 use drivers::Owner;
-use drivers::container::Interface;
+use drivers::container::{Interface, Notify};
 use drivers::macvlan::MacVlan as Driver;
 use kernel::{Kernel, Netns};
 use netstate::{Link, LinkKind, LinkName, LinkRef, Ns, Plan};
@@ -118,7 +118,8 @@ impl Add<'_> {
             addresses: convert::addresses(&addressing)?,
             routes: convert::routes(&addressing)?,
             dad: false,
-            notify: true,
+            notify: Notify::ArpAndNdisc,
+            link_local: false,
         };
         let driver = driver(&self.conf, self.request, parent)?;
         let own = driver.desired(&self.owner, &inside);
