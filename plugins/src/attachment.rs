@@ -60,7 +60,7 @@ pub(crate) fn kernel(container: Option<&Netns>) -> Kernel {
 
 /// Whether this kernel has IPv6.
 pub(crate) fn has_ipv6() -> bool {
-    std::path::Path::new("/proc/sys/net/ipv6").exists()
+    std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
 }
 
 /// The records of this host.
