@@ -161,10 +161,8 @@ point() {
     case $recovery in
     del) del "${PLUGINS[@]}" ;;
     gc) collect ;;
-    both) del "${PLUGINS[@]}" ;;
     esac
     differs 0 $more
-    [ $recovery != both ] || collect
     again
 }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    CNI_BIN, Chain, Cni, Container, Host, Internet, Lab, Place as _, PluginSet, Proto, Uplink,
-    probe,
+    CNI_BIN, Chain, Cni, Container, Host, Internet, Lab, PATIENCE, Place as _, PluginSet, Proto,
+    Uplink, probe, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -142,9 +142,10 @@ fn upgrade(with_result: bool, alive: bool) -> Result<()> {
         for prefix in ["CNI-DN-", "name: \\\"net\\\""] {
             ensure!(!left.contains(prefix), "{prefix} in\n{left}");
         }
-        let veths = site.host.sh("ip -br link show type veth | grep -c ^veth || true")?.stdout;
-        ensure!(veths.trim() == "0", "{veths} links are left");
-        Ok(())
+        // A namespace that is gone takes its links along in its own time.
+        wait_until("no link is left", PATIENCE, || {
+            site.host.interfaces().is_ok_and(|names| !names.iter().any(|n| n.starts_with("veth")))
+        })
     })
 }
 

@@ -58,6 +58,11 @@ pub(crate) fn kernel(container: Option<&Netns>) -> Kernel {
     Kernel::open(container)
 }
 
+/// Whether this kernel has IPv6.
+pub(crate) fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6/conf").exists()
+}
+
 /// The records of this host.
 pub(crate) fn store() -> Result<Store, Error> {
     Store::open().map_err(|e| attach_error(&e))
@@ -166,8 +171,7 @@ pub(crate) fn interface_of_result(request: &Request) -> Result<Interface, Error>
     Ok(Interface {
         addresses: prev.ips.iter().filter(ours).map(address).collect::<Result<_, Error>>()?,
         routes: convert::routes(prev)?,
-        dad: false,
-        notify: false,
+        ..Interface::default()
     })
 }
 

@@ -8,7 +8,7 @@ use attach::wiring::{self, Wiring};
 use attach::{Record, Store};
 use cni::{Error, Request};
 use drivers::Owner;
-use kernel::Kernel;
+use kernel::{Kernel, Netns};
 use netstate::{Link, LinkName, Ns, NsNames, Op, Plan, Step};
 
 use crate::attachment::{self, attach_error, kernel_error};
@@ -59,15 +59,21 @@ pub(crate) fn remove_inside(
     is_ours: impl Fn(&Link) -> bool,
 ) -> Result<(), Error> {
     let Some(netns) = attachment::netns_if_there(request) else { return Ok(()) };
-    let name = attachment::ifname(request)?;
-    let mut kernel = attachment::kernel(Some(&netns));
-    let link = kernel.link_by_name(&Ns::Container, &name).map_err(|e| kernel_error(&e))?;
-    if !link.is_some_and(|state| is_ours(&state.link)) {
+    remove_in(&netns, &request.ifname, &attachment::ns_names(request), is_ours)
+}
+
+/// The same by a record, in the namespace it was written for.
+pub(crate) fn remove_inside_of(
+    record: &Record,
+    is_ours: impl Fn(&Link) -> bool,
+) -> Result<(), Error> {
+    let Some(namespace) = &record.netns else { return Ok(()) };
+    let Ok(netns) = Netns::open(&namespace.path) else { return Ok(()) };
+    if !netns.id().is_ok_and(|id| (id.dev, id.ino) == (namespace.dev, namespace.ino)) {
         return Ok(());
     }
-    let plan = Plan { steps: vec![Step::fresh(Ns::Container, Op::DelLink(name))] };
-    let left = wiring::remove(&mut kernel, &plan, &attachment::ns_names(request));
-    if left.is_empty() { Ok(()) } else { Err(attach_error(&attach::Error::Left { left })) }
+    let names = NsNames { container: namespace.path.to_string_lossy().into_owned() };
+    remove_in(&netns, &record.owner.ifname, &names, is_ours)
 }
 
 /// Undoes every record of a plugin in the request's network that is not among the valid
@@ -135,6 +141,24 @@ pub(crate) fn after_failure(
         left.extend(forgotten.err().map(|e| cni::ErrorChain(&e).to_string()));
     }
     left_behind(error, &left)
+}
+
+fn remove_in(
+    netns: &Netns,
+    ifname: &str,
+    names: &NsNames,
+    is_ours: impl Fn(&Link) -> bool,
+) -> Result<(), Error> {
+    let name = LinkName::new(ifname.to_owned())
+        .map_err(|e| Error::environment(format!("CNI_IFNAME: {e}")))?;
+    let mut kernel = attachment::kernel(Some(netns));
+    let link = kernel.link_by_name(&Ns::Container, &name).map_err(|e| kernel_error(&e))?;
+    if !link.is_some_and(|state| is_ours(&state.link)) {
+        return Ok(());
+    }
+    let plan = Plan { steps: vec![Step::fresh(Ns::Container, Op::DelLink(name))] };
+    let left = wiring::remove(&mut kernel, &plan, names);
+    if left.is_empty() { Ok(()) } else { Err(attach_error(&attach::Error::Left { left })) }
 }
 
 fn left_behind(error: Error, left: &[String]) -> Error {

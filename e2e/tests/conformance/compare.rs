@@ -69,8 +69,8 @@ impl Comparison {
         let Self { group, mut differences, used } = self;
         for (number, entry) in (0..).zip(ALLOWED) {
             if entry.groups.contains(&group) && !used.contains(&number) {
-                differences
-                    .push(format!("not needed for {group:?}: {} {}", entry.case, entry.path));
+                let Allowed { case, path, why, .. } = entry;
+                differences.push(format!("not needed for {group:?}: {case} {path} {why:?}"));
             }
         }
         ensure!(differences.is_empty(), "differences:\n{}", differences.join("\n"));

@@ -41,7 +41,9 @@ show routes6 ip -j -6 route
 echo "\"ip_forward\": $(cat /proc/sys/net/ipv4/ip_forward),"
 echo "\"forwarding6\": $(cat /proc/sys/net/ipv6/conf/all/forwarding),"
 for bridge in $(cd /sys/class/net; ls -d */bridge 2>/dev/null | cut -d/ -f1); do
-    echo "\"bridge accept_ra\": $(cat /proc/sys/net/ipv6/conf/$bridge/accept_ra),"
+    for key in accept_ra accept_dad; do
+        echo "\"bridge $key\": $(cat /proc/sys/net/ipv6/conf/$bridge/$key),"
+    done
     for port in $(ls /sys/class/net/$bridge/brif); do
         echo "\"port accept_ra\": $(cat /proc/sys/net/ipv6/conf/$port/accept_ra),"
     done

@@ -52,8 +52,6 @@ pub(crate) enum Recovery {
     Del,
     /// GC alone.
     Gc,
-    /// Nobody: the call has left nothing; DEL, and then GC, find that.
-    Both,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +125,6 @@ impl Recovery {
         match self {
             Self::Del => "del",
             Self::Gc => "gc",
-            Self::Both => "both",
         }
     }
 }

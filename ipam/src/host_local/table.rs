@@ -7,13 +7,17 @@
 //! cleaned. Knows nothing of addresses; whether the file may be trusted is the matter of
 //! [`super::index`].
 
+mod block;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::io::retry_on_intr;
+use block::{Block, Source, as_u64, block_bytes, block_offset};
+
+pub(super) use block::{damaged, write_all_at};
 
 /// Bytes written with one call when a whole table is written.
 const RUN_BYTES: usize = 1 << 20;
@@ -44,19 +48,6 @@ pub(super) struct Table<R> {
     loaded: BTreeMap<u64, Block<R>>,
     blocks: u64,
     used: u64,
-}
-
-/// Where blocks come from that are not loaded yet; without it they are empty.
-#[derive(Debug)]
-struct Source {
-    file: Rc<OwnedFd>,
-    offset: u64,
-}
-
-#[derive(Debug)]
-struct Block<R> {
-    records: Vec<R>,
-    dirty: bool,
 }
 
 impl<R: Record> Table<R> {
@@ -260,53 +251,8 @@ impl<R: Record> Table<R> {
     }
 }
 
-impl<R: Record> Block<R> {
-    fn read(source: &Source, number: u64) -> io::Result<Self> {
-        let start = block_offset::<R>(source.offset, number);
-        let mut bytes = vec![0; block_bytes::<R>()];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let rest = bytes.get_mut(filled..).ok_or_else(damaged)?;
-            let at = start.saturating_add(as_u64(filled));
-            match retry_on_intr(|| rustix::io::pread(&*source.file, &mut *rest, at))? {
-                0 => return Err(damaged()),
-                count => filled += count,
-            }
-        }
-        let records = bytes.chunks_exact(R::BYTES).map(R::decode).collect::<Option<_>>();
-        Ok(Self { records: records.ok_or_else(damaged)?, dirty: false })
-    }
-}
-
-/// Writes all of `bytes` at `offset` of `file`.
-pub(super) fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let count = retry_on_intr(|| rustix::io::pwrite(file, bytes, offset))?;
-        bytes = bytes.get(count..).unwrap_or_default();
-        offset = offset.saturating_add(as_u64(count));
-    }
-    Ok(())
-}
-
-/// The file does not hold what its header says.
-pub(super) fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the index is damaged")
-}
-
 fn index_in_block<R: Record>(place: u64) -> io::Result<usize> {
     usize::try_from(place % as_u64(R::PER_BLOCK)).map_err(|_| damaged())
-}
-
-fn block_bytes<R: Record>() -> usize {
-    R::BYTES * R::PER_BLOCK
-}
-
-fn block_offset<R: Record>(table: u64, number: u64) -> u64 {
-    table.saturating_add(number.saturating_mul(as_u64(block_bytes::<R>())))
-}
-
-fn as_u64(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Bridge {
         if let Some(vlan) = &self.gateway_vlan
             && host.is_none_or(|h| !h.links.contains_key(&vlan.name))
         {
-            ops.extend(vlan.create(&self.name));
+            ops.extend(vlan.create(self));
         }
         let addrs = host.into_iter().flat_map(|h| &h.addrs);
         let addrs: Vec<&Addr> = addrs.filter(|a| a.link == *self.gateway_link()).collect();
@@ -130,7 +130,19 @@ impl Bridge {
             alias: Some(BRIDGE_ALIAS.to_owned()),
             ..Link::new(self.name.clone(), kind)
         };
-        vec![Op::AddLink { link, peer: None }, no_router_advertisements(&self.name)]
+        let mut ops = vec![Op::AddLink { link, peer: None }, no_router_advertisements(&self.name)];
+        if self.gateway_vlan.is_none() {
+            ops.extend(self.no_detection());
+        }
+        ops
+    }
+
+    /// The link-local address of what holds the gateway addresses is good at once: without it the
+    /// kernel asks for no neighbour, and for 1 to 2 s no packet from elsewhere would reach a
+    /// container over IPv6 (`ndisc_send_ns()`, net/ipv6/ndisc.c). For a link that is new.
+    fn no_detection(&self) -> Option<Op> {
+        let any = self.gateways.iter().any(IpNetwork::is_ipv6);
+        any.then(|| off(self.gateway_link(), "accept_dad"))
     }
 
     fn adjust(&self, link: &Link) -> Result<Vec<Op>, BridgeError> {
@@ -185,23 +197,23 @@ impl Bridge {
 }
 
 impl VlanGateway {
-    fn create(&self, bridge: &LinkName) -> Vec<Op> {
+    fn create(&self, bridge: &Bridge) -> Vec<Op> {
         let end = LinkRef { ns: Ns::Host, name: self.name.clone() };
         let port = Link {
-            master: Some(bridge.clone()),
+            master: Some(bridge.name.clone()),
             ..Link::new(self.port.clone(), LinkKind::Veth { peer: end.clone() })
         };
         let pvid = VlanRange { first: self.vlan, last: self.vlan, pvid: true, untagged: true };
         let changes = vec![LinkChange::DelVlan(every_vlan()), LinkChange::AddVlan(pvid)];
-        vec![
-            Op::AddLink {
-                link: port,
-                peer: Some(netstate::PeerInit { link: end, mac: None, mtu: None }),
-            },
+        let peer = Some(netstate::PeerInit { link: end, mac: None, mtu: None });
+        let mut ops = vec![
+            Op::AddLink { link: port, peer },
             Op::SetLink { name: self.port.clone(), changes },
-            Op::SetLink { name: self.name.clone(), changes: vec![LinkChange::Up(true)] },
             no_router_advertisements(&self.name),
-        ]
+        ];
+        ops.extend(bridge.no_detection());
+        ops.push(Op::SetLink { name: self.name.clone(), changes: vec![LinkChange::Up(true)] });
+        ops
     }
 }
 
@@ -227,11 +239,12 @@ fn in_the_way(there: IpNetwork, wanted: IpNetwork) -> bool {
 /// was there, and that the host is no gateway of, is left as it is: it may be the host's own way
 /// out, and its routes learnt from a router.
 fn no_router_advertisements(link: &LinkName) -> Op {
-    Op::SetSysctl {
-        key: SysctlKey::conf("ipv6", link, "accept_ra"),
-        value: "0".to_owned(),
-        optional: true,
-    }
+    off(link, "accept_ra")
+}
+
+/// Turns an IPv6 key off, on a host that has IPv6.
+fn off(link: &LinkName, key: &str) -> Op {
+    Op::SetSysctl { key: SysctlKey::conf("ipv6", link, key), value: "0".to_owned(), optional: true }
 }
 
 /// Name of the port behind a VLAN gateway link: the same for all attachments of the bridge.

@@ -14,8 +14,23 @@ pub struct Interface {
     pub routes: Vec<RouteSpec>,
     /// Duplicate address detection stays on (IPv6).
     pub dad: bool,
-    /// The kernel announces a change of its link-layer address (`arp_notify`, `ndisc_notify`).
-    pub notify: bool,
+    /// What the kernel tells neighbours when the link comes up or gets another MAC.
+    pub notify: Notify,
+    /// The link-local address is treated as one of ours, also where there is no other of IPv6.
+    /// False on a kernel without IPv6, which has no such key.
+    pub link_local: bool,
+}
+
+/// What the kernel announces by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// As the namespace has it.
+    #[default]
+    AsItIs,
+    /// IPv4 addresses (`arp_notify`).
+    Arp,
+    /// IPv6 addresses too (`ndisc_notify`).
+    ArpAndNdisc,
 }
 
 /// An address and the gateway that IPAM gave with it.
@@ -73,20 +88,23 @@ fn sysctls(container: &mut NetState, name: &LinkName, spec: &Interface) {
     let mut set = |family: &str, key: &str, value: &str| {
         container.sysctls.insert(SysctlKey::conf(family, name, key), value.to_owned());
     };
-    if spec.notify && !spec.addresses.is_empty() {
+    if spec.notify != Notify::AsItIs && !spec.addresses.is_empty() {
         set("ipv4", "arp_notify", "1");
     }
-    if spec.addresses.iter().any(|a| a.net.is_ipv6()) {
+    let v6 = spec.addresses.iter().any(|a| a.net.is_ipv6());
+    if v6 {
         // The address is ours to give: no router may add others (plugins#909).
         set("ipv6", "accept_ra", "0");
         set("ipv6", "disable_ipv6", "0");
         set("ipv6", "keep_addr_on_down", "1");
+        if spec.notify == Notify::ArpAndNdisc {
+            set("ipv6", "ndisc_notify", "1");
+        }
+    }
+    if v6 || spec.link_local {
         set("ipv6", "accept_dad", if spec.dad { "1" } else { "0" });
         if spec.dad {
             set("ipv6", "enhanced_dad", "1");
-        }
-        if spec.notify {
-            set("ipv6", "ndisc_notify", "1");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The macvlan driver: a link of its own on a parent, with no bridge between.
 
-use netstate::{Desired, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode, Ns};
+use netstate::{Desired, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode};
 
 use crate::Owner;
 use crate::container::{self, Interface};
@@ -40,11 +40,5 @@ impl MacVlan {
         };
         container::add(&mut desired, link, inside);
         desired
-    }
-
-    /// The link as a removal or a check needs it, when nothing else is known.
-    #[must_use]
-    pub fn in_container(ifname: &LinkName) -> LinkRef {
-        LinkRef { ns: Ns::Container, name: ifname.clone() }
     }
 }

@@ -2,7 +2,7 @@
 
 use cni::{AddResult, Error, Request};
 use drivers::bridge::{Bridge as Shared, Port, default_gateway};
-use drivers::container::{Interface, RouteSpec};
+use drivers::container::{Interface, Notify, RouteSpec};
 use drivers::{Owner, masquerade, spoofing};
 use ipnetwork::IpNetwork;
 use kernel::Kernel;
@@ -33,7 +33,8 @@ pub(super) fn interface(conf: &Conf, addressing: &AddResult) -> Result<Interface
             }
         }
     }
-    Ok(Interface { addresses, routes, dad: conf.dad, notify: true })
+    let link_local = !addresses.is_empty() && attachment::has_ipv6();
+    Ok(Interface { addresses, routes, dad: conf.dad, notify: Notify::Arp, link_local })
 }
 
 /// The bridge, without the gateway addresses that only IPAM's answer tells.

@@ -5,9 +5,9 @@
 
 mod conf;
 pub(crate) mod firewalld;
+mod zone;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::IpAddr;
 
 use attach::tables::{self, Constant};
@@ -17,7 +17,6 @@ use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Code, Error, Request, Version};
 use drivers::firewall::{IngressPolicy, bridge_member, guard};
 use drivers::ruleset::Ip;
-use ipnetwork::IpNetwork;
 use kernel::Kernel;
 use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step};
 
@@ -30,10 +29,6 @@ use firewalld::Firewalld;
 const NAME: &str = "firewall";
 /// The versions that can chain (the reference's list).
 const VERSIONS: &[Version] = &[Version::V0_4_0, Version::V1_0_0, Version::V1_1_0];
-/// Notes in the record: the zone, and the addresses that were put in it.
-const ZONE: &str = "firewalldZone";
-const SOURCES: &str = "firewalldSources";
-
 /// The plugin.
 pub(crate) struct Firewall;
 
@@ -57,11 +52,11 @@ impl Plugin for Firewall {
         let (_, namespace) = attachment::netns(request)?;
         let store = attachment::store()?;
         attachment::refuse_second_add(&store, &owner, NAME, &namespace, |stale| {
-            removal::forget(&store, stale, leave_own_zone)
+            removal::forget(&store, stale, zone::leave_own)
         })?;
         let mut kernel = attachment::kernel(None);
         let part = Part::of(&conf, request, &prev, &mut kernel)?;
-        let zone = part.firewalld(conf.backend)?;
+        let firewalld = zone::firewalld(conf.backend)?;
         if conf.policy != IngressPolicy::Open {
             let ensured = tables::ensure(&mut kernel, &store, Constant::Inet);
             ensured.map_err(|e| attach_error(&e))?;
@@ -69,17 +64,17 @@ impl Plugin for Firewall {
         let mut record =
             store.record(&owner, NAME).with_elements(&part.own).with_shared(&part.shared);
         record.netns = Some(namespace);
-        record.notes = part.notes(&conf, zone.is_some());
+        record.notes = part.notes(&conf, firewalld.is_some());
         store.claim(&record).map_err(|e| attach_error(&e))?;
-        part.wire(&conf, request, &mut kernel, zone, &store, &record)?;
+        part.wire(&conf, request, &mut kernel, firewalld, &store, &record)?;
         Ok(prev)
     }
 
     fn del(&self, request: &Request) -> Result<(), Error> {
-        if removal::undo(request, NAME, Vec::new(), leave_own_zone)? {
+        if removal::undo(request, NAME, Vec::new(), zone::leave_own)? {
             return Ok(());
         }
-        leave_zone(sources_of_result(request)).and(reference::leave_forward(request))
+        zone::leave_of_result(request).and(reference::leave_forward(request))
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -87,8 +82,8 @@ impl Plugin for Firewall {
         let prev = request.prev_result.clone().unwrap_or_default();
         let mut kernel = attachment::kernel(None);
         let part = Part::of(&conf, request, &prev, &mut kernel)?;
-        if let Some(mut zone) = part.firewalld(conf.backend)? {
-            return part.check_zone(&conf, &mut zone);
+        if let Some(mut firewalld) = zone::firewalld(conf.backend)? {
+            return zone::check(&mut firewalld, &conf.zone, &part.addrs);
         }
         let names = attachment::ns_names(request);
         let mut missing = Vec::new();
@@ -104,7 +99,7 @@ impl Plugin for Firewall {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        removal::collect(request, NAME, leave_own_zone)
+        removal::collect(request, NAME, zone::leave_own)
     }
 
     fn status(&self, request: &Request) -> Result<(), Error> {
@@ -112,7 +107,7 @@ impl Plugin for Firewall {
         if conf.policy != IngressPolicy::Open {
             attachment::needs_nf_tables("ingressPolicy")?;
         }
-        if conf.backend == Backend::Firewalld && connect()?.is_none() {
+        if conf.backend == Backend::Firewalld && zone::connect()?.is_none() {
             return Err(Error::new(
                 Code::NotAvailable,
                 "backend is \"firewalld\", and firewalld does not run",
@@ -156,27 +151,9 @@ impl Part {
         Ok(part)
     }
 
-    fn firewalld(&self, backend: Backend) -> Result<Option<Firewalld>, Error> {
-        match backend {
-            Backend::Tables => Ok(None),
-            // A bus that cannot be used is as good as none, unless firewalld was asked for.
-            Backend::Auto => Ok(connect().unwrap_or_else(|e| {
-                let _ = writeln!(std::io::stderr(), "firewall: firewalld is passed over: {e}");
-                None
-            })),
-            Backend::Firewalld => connect()?.map(Some).ok_or_else(|| {
-                Error::config("backend is \"firewalld\", and firewalld does not run")
-            }),
-        }
-    }
-
     fn notes(&self, conf: &Conf, in_zone: bool) -> BTreeMap<String, String> {
-        let mut notes = BTreeMap::new();
-        if in_zone {
-            let sources: Vec<String> = self.addrs.iter().map(ToString::to_string).collect();
-            notes.insert(ZONE.to_owned(), conf.zone.clone());
-            notes.insert(SOURCES.to_owned(), sources.join(" "));
-        }
+        let mut notes =
+            if in_zone { zone::notes(&conf.zone, &self.addrs) } else { BTreeMap::new() };
         for (ip, gateway) in &self.gateways {
             notes.insert(forward::note(*ip), format!("{gateway} {}", conf.admin_chain));
         }
@@ -188,14 +165,14 @@ impl Part {
         conf: &Conf,
         request: &Request,
         kernel: &mut Kernel,
-        zone: Option<Firewalld>,
+        firewalld: Option<Firewalld>,
         store: &Store,
         record: &Record,
     ) -> Result<(), Error> {
         let mut wiring = Wiring::new(kernel, attachment::ns_names(request));
-        let wired = self.apply(conf, request, &mut wiring, zone);
+        let wired = self.apply(conf, request, &mut wiring, firewalld);
         wired.map_err(|error| {
-            removal::after_failure(&mut wiring, store, record, leave_own_zone, error)
+            removal::after_failure(&mut wiring, store, record, zone::leave_own, error)
         })
     }
 
@@ -204,20 +181,15 @@ impl Part {
         conf: &Conf,
         request: &Request,
         wiring: &mut Wiring<'_>,
-        zone: Option<Firewalld>,
+        firewalld: Option<Firewalld>,
     ) -> Result<(), Error> {
         wiring.run(&Plan::ensure(&self.shared)).map_err(|e| attach_error(&e))?;
         wiring.run(&Plan::create(&self.own)).map_err(|e| attach_error(&e))?;
         if conf.policy == IngressPolicy::Isolated {
             self.isolate_ports(request, wiring)?;
         }
-        match zone {
-            Some(mut zone) => {
-                for addr in &self.addrs {
-                    let added = zone.add_source(&conf.zone, IpNetwork::from(*addr));
-                    added.map_err(|e| Error::caused_by(Code::Internal, &e))?;
-                }
-            }
+        match firewalld {
+            Some(mut firewalld) => zone::enter(&mut firewalld, &conf.zone, &self.addrs)?,
             None => {
                 for (ip, gateway) in &self.gateways {
                     forward::open(wiring.kernel(), *ip, gateway, &conf.admin_chain)
@@ -244,19 +216,6 @@ impl Part {
         }
         wiring.run(&Plan { steps }).map_err(|e| attach_error(&e))
     }
-
-    fn check_zone(&self, conf: &Conf, zone: &mut Firewalld) -> Result<(), Error> {
-        for addr in &self.addrs {
-            let there = zone.query_source(&conf.zone, IpNetwork::from(*addr));
-            if !there.map_err(|e| Error::caused_by(Code::Internal, &e))? {
-                return Err(Error::internal(format!(
-                    "firewalld's zone {:?} has no source {addr}",
-                    conf.zone
-                )));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The bridge is the first interface of the result, as the reference takes it.
@@ -268,41 +227,6 @@ fn bridge(prev: &AddResult) -> Result<LinkName, Error> {
         )
     })?;
     convert::link_name("prevResult.interfaces[0].name", &first.name)
-}
-
-fn connect() -> Result<Option<Firewalld>, Error> {
-    Firewalld::connect().map_err(|e| Error::caused_by(Code::Internal, &e))
-}
-
-fn sources_of(record: &Record) -> Option<(String, Vec<IpAddr>)> {
-    let zone = record.notes.get(ZONE)?.clone();
-    let sources = record.notes.get(SOURCES)?;
-    Some((zone, sources.split(' ').filter_map(|s| s.parse().ok()).collect()))
-}
-
-/// What the reference would have put there, for an attachment that it made.
-fn sources_of_result(request: &Request) -> Option<(String, Vec<IpAddr>)> {
-    let conf = Conf::of(request).ok()?;
-    let prev = request.prev_result.as_ref()?;
-    let in_zone = conf.backend != Backend::Tables;
-    in_zone.then(|| (conf.zone, prev.ips.iter().map(|ip| ip.address.addr).collect()))
-}
-
-fn leave_own_zone(record: &Record) -> Result<(), Error> {
-    leave_zone(sources_of(record))
-}
-
-fn leave_zone(sources: Option<(String, Vec<IpAddr>)>) -> Result<(), Error> {
-    let Some((zone, sources)) = sources else { return Ok(()) };
-    // Without firewalld there is no zone either.
-    let Some(mut firewalld) = connect()? else { return Ok(()) };
-    let mut left = Ok(());
-    for addr in sources {
-        if let Err(e) = firewalld.remove_source(&zone, IpNetwork::from(addr)) {
-            left = Err(Error::caused_by(Code::Internal, &e));
-        }
-    }
-    left
 }
 
 #[cfg(test)]

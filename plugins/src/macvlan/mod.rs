@@ -3,11 +3,11 @@
 mod conf;
 
 use attach::wiring::{self, Wiring};
-use attach::{Namespace, Store};
+use attach::{Namespace, Record, Store};
 use cni::skel::{Info, NetnsRule, Plugin};
 use cni::{AddResult, Error, Interface as CniInterface, Request, Version};
 use drivers::Owner;
-use drivers::container::Interface;
+use drivers::container::{Interface, Notify};
 use drivers::macvlan::MacVlan as Driver;
 use kernel::{Kernel, Netns};
 use netstate::{Link, LinkKind, LinkName, LinkRef, Ns, Plan};
@@ -52,8 +52,7 @@ impl Plugin for MacVlan {
 
     /// The container's link is removed where it is: without a namespace it is gone with it.
     fn del(&self, request: &Request) -> Result<(), Error> {
-        let is_ours = |link: &Link| matches!(link.kind, LinkKind::MacVlan { .. });
-        let removed = removal::remove_inside(request, is_ours);
+        let removed = removal::remove_inside(request, is_macvlan);
         let released = Ipam::of(request).and_then(|ipam| ipam.del());
         removed?;
         released?;
@@ -81,7 +80,7 @@ impl Plugin for MacVlan {
     }
 
     fn gc(&self, request: &Request) -> Result<(), Error> {
-        let undone = removal::collect(request, NAME, removal::nothing_else);
+        let undone = removal::collect(request, NAME, leave_container);
         let released = Ipam::of(request).and_then(|ipam| ipam.gc());
         undone?;
         released
@@ -118,7 +117,8 @@ impl Add<'_> {
             addresses: convert::addresses(&addressing)?,
             routes: convert::routes(&addressing)?,
             dad: false,
-            notify: true,
+            notify: Notify::ArpAndNdisc,
+            link_local: false,
         };
         let driver = driver(&self.conf, self.request, parent)?;
         let own = driver.desired(&self.owner, &inside);
@@ -161,6 +161,19 @@ impl Add<'_> {
         attachment::override_dns(self.request, &mut result)?;
         Ok(result)
     }
+}
+
+fn is_macvlan(link: &Link) -> bool {
+    matches!(link.kind, LinkKind::MacVlan { .. })
+}
+
+/// Takes the link out of a namespace that lives on; one that the alias gives to another attachment
+/// stays.
+fn leave_container(record: &Record) -> Result<(), Error> {
+    let own = record.owner.alias();
+    removal::remove_inside_of(record, |link| {
+        is_macvlan(link) && link.alias.as_ref().is_none_or(|alias| *alias == own)
+    })
 }
 
 fn driver(conf: &Conf, request: &Request, parent: LinkRef) -> Result<Driver, Error> {

@@ -17,10 +17,9 @@ use cni::conf::NetConf;
 use cni::json::Object;
 use cni::{AddResult, Attachment, Code, Error, Request, Verb};
 
+use crate::attachment;
 use crate::callee::Callee;
-use crate::{attachment, removal};
 use delegate::Delegate;
-use netstate::{Link, LinkKind};
 use state::State;
 
 pub(crate) use source::Source;
@@ -79,16 +78,9 @@ pub(crate) fn add(settings: &Settings, request: &Request) -> Result<AddResult, E
 /// has succeeded.
 pub(crate) fn del(settings: &Settings, request: &Request) -> Result<(), Error> {
     let state = State::of(&settings.data_dir, request);
-    let kept = state.read()?;
-    let by_reference = kept.as_ref().is_some_and(|kept| kept.by_reference);
-    match kept.and_then(|kept| NetConf::parse(kept.bytes).ok()) {
+    match state.read()?.and_then(|kept| NetConf::parse(kept.bytes).ok()) {
         Some(conf) => {
             let delegate = Delegate::of(request, conf)?;
-            if by_reference && matches!(delegate.callee, Callee::Own(_)) {
-                // Ours have no record of it, and so do not know its interface for theirs.
-                let is_veth = |link: &Link| matches!(link.kind, LinkKind::Veth { .. });
-                removal::remove_inside(request, is_veth)?;
-            }
             delegate.callee.del(&delegate.request)?;
         }
         None => del_unknown(settings, request)?,

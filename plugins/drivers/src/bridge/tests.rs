@@ -2,7 +2,7 @@
 
 use netstate::{Addr, Link, LinkKind, LinkName, Mac, Ns, Observed};
 
-use super::{BRIDGE_ALIAS, Bridge, BridgeError};
+use super::{BRIDGE_ALIAS, Bridge, BridgeError, VlanGateway};
 
 fn name(text: &str) -> LinkName {
     LinkName::new(text).expect("name")
@@ -58,6 +58,26 @@ fn a_gateway_takes_no_routes_from_a_bridge_that_was_there_and_keeps_its_address(
 #[test]
 fn a_bridge_that_was_there_and_needs_no_gateway_is_left_alone() {
     assert!(commands(&bridge(&[]), &host(BRIDGE, None, &[])).is_empty());
+}
+
+#[test]
+fn a_new_bridge_detects_no_duplicates_only_where_it_is_an_ipv6_gateway() {
+    let detects = |gateways: &[&str], vlan: Option<VlanGateway>| {
+        let new = Bridge { gateway_vlan: vlan, ..bridge(gateways) };
+        let commands = commands(&new, &Observed::default());
+        commands.into_iter().filter(|c| c.contains("accept_dad")).collect::<Vec<_>>()
+    };
+    assert!(detects(&[], None).is_empty());
+    assert!(detects(&["10.1.0.1/24"], None).is_empty());
+    assert_eq!(
+        detects(&["10.1.0.1/24", "fd00:1::1/64"], None),
+        ["sysctl -eqw net/ipv6/conf/cni0/accept_dad=0 || true"]
+    );
+    let vlan = VlanGateway { name: name("cni0.5"), port: name("veth5"), vlan: 5 };
+    assert_eq!(
+        detects(&["fd00:1::1/64"], Some(vlan)),
+        ["sysctl -eqw net/ipv6/conf/cni0.5/accept_dad=0 || true"]
+    );
 }
 
 #[test]
