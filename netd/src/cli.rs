@@ -8,6 +8,7 @@ mod cni;
 mod config;
 mod failure;
 mod lease;
+mod options;
 mod output;
 mod run;
 mod runtime;

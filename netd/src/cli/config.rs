@@ -10,9 +10,9 @@ use anyhow::Context;
 use cni::json;
 
 use super::output::{self, Output, Table};
-use super::runtime;
+use super::{options, runtime};
 use crate::config::network::NetworkConfig;
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::ConfigError;
 use crate::store::Txn;
 
@@ -39,18 +39,19 @@ struct ShowArgs {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 #[derive(Debug, clap::Args)]
 struct SetArgs {
     /// The configuration: JSON, `@FILE`, or `-` for standard input
-    config: String,
+    #[arg(value_name = "CONFIG")]
+    network: String,
     /// Check and compare, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 /// Runs a subcommand.
@@ -65,7 +66,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
-    let (store, key) = (args.store.open()?, args.store.keyspace()?.config());
+    let options = options::of_store(&args.store)?;
+    let (store, key) = (options.open()?, options.keyspace()?.config());
     let entry = store.get(&key).await.map_err(ConfigError::Store)?;
     let entry = entry.ok_or_else(|| ConfigError::Absent { key: key.clone() })?;
     if args.raw {
@@ -85,9 +87,10 @@ async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
-    let bytes = read(&args.config)?;
+    let bytes = read(&args.network)?;
     let new = NetworkConfig::parse(&bytes)?;
-    let (store, keys) = (args.store.open()?, args.store.keyspace()?);
+    let options = options::of_store(&args.store)?;
+    let (store, keys) = (options.open()?, options.keyspace()?);
     let key = keys.config();
     let before = store.get(&key).await.map_err(ConfigError::Store)?;
     let old = before.as_ref().map(|entry| NetworkConfig::parse(&entry.value));

@@ -8,8 +8,8 @@ mod show;
 
 use std::process::ExitCode;
 
-use super::runtime;
-use crate::config::store::StoreArgs;
+use super::{options, runtime};
+use crate::config::options::StoreFlags;
 use crate::lease::{Host, InvalidKey, Lease, Leases, Owner, SubnetKey};
 
 /// Arguments of `netd lease`.
@@ -48,8 +48,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The cluster's leases, as seen by an administrator, who is no host of it.
-fn cluster(store: &StoreArgs) -> anyhow::Result<Leases> {
+fn cluster(flags: &StoreFlags) -> anyhow::Result<Leases> {
     let nobody = Host { machine_id: String::new(), boot_id: String::new(), name: String::new() };
+    let store = options::of_store(flags)?;
     Ok(Leases::new(store.open()?, store.keyspace()?, nobody))
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{cluster, document, shown};
 use crate::cli::output::{self, Output, Table};
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::Overview;
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

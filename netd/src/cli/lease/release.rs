@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{cluster, shown, subnet};
 use crate::cli::output;
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::SubnetKey;
 
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,7 @@ pub(super) struct Args {
     #[arg(value_parser = subnet)]
     subnet: SubnetKey,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

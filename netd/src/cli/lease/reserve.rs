@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{cluster, shown, subnet};
 use crate::cli::output;
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::SubnetKey;
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "IP")]
     public_ip: Option<Ipv4Addr>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

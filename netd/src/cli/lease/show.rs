@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{cluster, document, shown, subnet};
 use crate::cli::output::{Output, Table};
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::{AdminError, Lease, Owner, SubnetKey};
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

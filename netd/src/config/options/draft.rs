@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::table::{self, Value};
 use super::{IfaceOptions, Options, OptionsError};
-use crate::config::store::{self, StoreArgs};
+use crate::config::store::{self, StoreOptions};
 
 /// flannel's defaults, and then what was set.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Draft {
 
 impl Default for Draft {
     fn default() -> Self {
-        let store = StoreArgs {
+        let store = StoreOptions {
             etcd_endpoints: store::ENDPOINTS.to_owned(),
             etcd_prefix: store::PREFIX.to_owned(),
             etcd_own_prefix: store::OWN_PREFIX.to_owned(),
