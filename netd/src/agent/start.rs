@@ -10,13 +10,13 @@ use super::{Agent, AgentError, macs};
 use crate::backend::{Backend, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::lease::{Held, SubnetKey, Wanted};
-use crate::store::Txn;
+use crate::store::{Backoff, Txn};
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
 const CONFIG_PAUSE: Duration = Duration::from_secs(1);
-/// How long before a lease is asked for again, at most.
-const LEASE_PAUSE: Duration = Duration::from_secs(30);
+/// How long before a lease is asked for again, at first and at most; each host at another time.
+const LEASE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A subnet, and what to do with it.
 #[derive(Debug)]
@@ -101,14 +101,13 @@ fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay,
 
 /// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it.
 async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Held {
-    let mut pause = CONFIG_PAUSE;
+    let mut backoff = Backoff::new(LEASE_PAUSES.0, LEASE_PAUSES.1);
     loop {
         match agent.leases.acquire(config, wanted).await {
             Ok(held) => return held,
             Err(error) => wait(agent, &ErrorChain(&error).to_string()),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LEASE_PAUSE);
+        backoff.wait().await;
     }
 }
 
