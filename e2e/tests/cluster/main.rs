@@ -15,3 +15,6 @@ mod restart;
 mod routes;
 mod scale;
 mod site;
+mod steady;
+mod store;
+mod subnets;

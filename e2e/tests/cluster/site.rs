@@ -1,17 +1,27 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
-use e2e::{Etcd, Internet, Lab, Member, Node, Place as _, Proto, Uplink, probe, require_programs};
+use e2e::{
+    Etcd, Host, Internet, Lab, Member, Node, Place as _, Proto, Uplink, probe, require_programs,
+};
 
 pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
 pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
 
-/// The store's host, and hosts with agents.
+/// Addresses of the store's members.
+const STORE: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)),
+];
+
+/// The store's host, and hosts with agents. They end before the store does, so that the logs of
+/// a test that fails do not end with an outage.
 pub(crate) struct Site {
-    pub(crate) internet: Internet,
-    pub(crate) etcd: Etcd,
     pub(crate) nodes: Vec<Node>,
     pub(crate) uplinks: Vec<Uplink>,
+    pub(crate) etcd: Etcd,
+    pub(crate) internet: Internet,
 }
 
 /// Runs a test where there is an etcd.
@@ -23,19 +33,45 @@ impl Site {
     /// Hosts with the same options, all ready.
     pub(crate) fn new(lab: &Lab, config: &str, hosts: usize, options: &[&str]) -> Result<Self> {
         let mut site = Self::without_nodes(lab)?;
-        site.etcd.configure(config)?;
-        for number in 1..=hosts {
-            site.add(lab, &format!("host{number}"), options)?;
-        }
-        site.nodes.iter_mut().try_for_each(Node::wait_ready)?;
+        site.fill(lab, config, hosts, options)?;
         Ok(site)
     }
 
     /// The store alone, empty.
     pub(crate) fn without_nodes(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::start(host, STORE[0]))
+    }
+
+    /// A store of three members.
+    pub(crate) fn with_three_members(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::cluster(host, &STORE))
+    }
+
+    /// A store that speaks TLS, and in which the hosts' user may touch flannel's prefix only.
+    pub(crate) fn with_secured_store(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::secured(host, STORE[0]))
+    }
+
+    fn with_store(lab: &Lab, start: impl FnOnce(&Host) -> Result<Etcd>) -> Result<Self> {
         let internet = lab.internet()?;
-        let etcd = Etcd::start(&internet.host, Ipv4Addr::new(192, 0, 2, 1).into())?;
-        Ok(Self { internet, etcd, nodes: Vec::new(), uplinks: Vec::new() })
+        internet.host.sh("for n in 2 3; do ip addr add 192.0.2.$n/24 dev br0; done")?;
+        let etcd = start(&internet.host)?;
+        Ok(Self { nodes: Vec::new(), uplinks: Vec::new(), etcd, internet })
+    }
+
+    /// Writes the configuration and adds hosts with the same options, all ready.
+    pub(crate) fn fill(
+        &mut self,
+        lab: &Lab,
+        config: &str,
+        hosts: usize,
+        options: &[&str],
+    ) -> Result<()> {
+        self.etcd.configure(config)?;
+        for number in 1..=hosts {
+            self.add(lab, &format!("host{number}"), options)?;
+        }
+        self.nodes.iter_mut().try_for_each(Node::wait_ready)
     }
 
     /// Another host; its agent is started and not waited for.
