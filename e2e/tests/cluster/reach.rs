@@ -136,7 +136,7 @@ fn with_two_families_both_are_carried_and_the_smaller_size_counts() -> Result<()
     run(|lab| {
         let config = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd05::/48",
             "Backend":{"Type":"vxlan"}}"#;
-        let site = Site::new(lab, config, 2, &["-ip-masq"])?;
+        let mut site = Site::new(lab, config, 2, &["-ip-masq"])?;
         ensure!(site.nodes[0].env("FLANNEL_MTU")? == "1430");
         let members = site.members()?;
         all_reach_all(&members)?;
@@ -155,6 +155,10 @@ fn with_two_families_both_are_carried_and_the_smaller_size_counts() -> Result<()
             ensure!(seen.source.ip() == here, "{proto:?}: seen as {}", seen.source);
             let out = probe::ask(&members[0].container, proto, (Internet::V6, Internet::PORT))?;
             ensure!(out.source.ip() == site.uplinks[0].v6, "{proto:?}: seen as {}", out.source);
+        }
+        for node in &mut site.nodes {
+            let log = node.agent()?.log();
+            ensure!(!log.contains("cannot be followed"), "the store never went away: {log}");
         }
         Ok(())
     })
