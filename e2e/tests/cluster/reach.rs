@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Capture, Internet, PATIENCE, PREFIX, Place as _, Proto, probe};
 
-use crate::site::{Site, VXLAN, all_reach_all, run};
+use crate::site::{Site, VXLAN, all_reach_all, run, wire_of_ping};
 
 #[test]
 fn containers_of_three_hosts_reach_each_other_with_their_own_addresses() -> Result<()> {
@@ -89,12 +89,11 @@ fn the_wire_shows_vxlan_with_the_number_of_the_network() -> Result<()> {
         let config = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":77}}"#;
         let site = Site::new(lab, config, 2, &["-ip-masq"])?;
         let members = site.members()?;
-        let capture = Capture::start(&site.nodes[0].host, "eth0", "udp port 8472")?;
-        ensure!(probe::pings(&members[0].container, members[1].ip)?, "no ping");
         let outer = site.uplinks[0].v4;
+        let ends = (&members[0], &members[1]);
         // tcpdump takes port 8472 for OTV's, whose header is VXLAN's: "instance" is the VNI.
-        let packets = capture.stop_when("an encapsulated ping", |packets| {
-            packets.iter().any(|p| p.source_is(outer) && p.text.contains("instance 77"))
+        let packets = wire_of_ping(&site.nodes[0], "udp port 8472", ends, |packet| {
+            packet.source_is(outer) && packet.text.contains("instance 77")
         })?;
         let there = packets.iter().find(|p| p.source_is(outer));
         ensure!(there.is_some_and(|p| p.destination_is(site.uplinks[1].v4)), "{packets:?}");

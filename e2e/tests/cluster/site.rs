@@ -2,8 +2,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
 use e2e::{
-    Etcd, Host, Internet, Lab, Member, Node, Place as _, Proto, Uplink, probe, require_programs,
+    Capture, Etcd, Host, Internet, Lab, Member, Node, PATIENCE, Packet, Place as _, Process, Proto,
+    Uplink, probe, require_programs,
 };
+use rustix::process::Signal;
 
 pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
 pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
@@ -103,6 +105,41 @@ pub(crate) fn all_reach_all(members: &[Member]) -> Result<()> {
     }
     drop(servers);
     Ok(())
+}
+
+/// What passes `eth0` of a node, of what tcpdump's filter lets through, while one container pings
+/// another; waits for a packet that is wanted.
+pub(crate) fn wire_of_ping(
+    node: &Node,
+    filter: &str,
+    (from, to): (&Member, &Member),
+    wanted: impl Fn(&Packet) -> bool,
+) -> Result<Vec<Packet>> {
+    let capture = Capture::start(&node.host, "eth0", filter)?;
+    ensure!(probe::pings(&from.container, to.ip)?, "no ping");
+    capture.stop_when("the ping", |packets| packets.iter().any(&wanted))
+}
+
+/// Ten pings a second from one container to another.
+pub(crate) struct Pinging(Process);
+
+impl Pinging {
+    /// Begins; the first have been answered.
+    pub(crate) fn start(from: &Member, to: &Member) -> Result<Self> {
+        let to = to.ip.to_string();
+        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
+        let mut process = from.container.spawn("ping", &ping)?;
+        process.wait_for_log(" seq=3 ", PATIENCE)?;
+        Ok(Self(process))
+    }
+
+    /// Ends; every one was answered.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.0.signal(Signal::INT)?;
+        self.0.wait(PATIENCE)?;
+        ensure!(self.0.log().contains(" 0% packet loss"), "{}", self.0.log());
+        Ok(())
+    }
 }
 
 fn reaches(from: &Member, to: IpAddr) -> Result<()> {

@@ -1,10 +1,9 @@
 //! A store that lets few in, and one that loses a member.
 
 use anyhow::{Result, ensure};
-use e2e::{PATIENCE, Place as _};
-use rustix::process::Signal;
+use e2e::PATIENCE;
 
-use crate::site::{Site, VXLAN, all_reach_all, run};
+use crate::site::{Pinging, Site, VXLAN, all_reach_all, run};
 
 #[test]
 fn certificates_and_a_user_with_rights_to_flannels_prefix_alone_are_enough() -> Result<()> {
@@ -32,10 +31,7 @@ fn losing_the_leader_of_three_members_disturbs_no_container_and_no_new_host() ->
         let mut site = Site::with_three_members(lab)?;
         site.fill(lab, VXLAN, 2, &["-ip-masq"])?;
         let members = site.members()?;
-        let to = members[0].ip.to_string();
-        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
-        let mut pinging = members[1].container.spawn("ping", &ping)?;
-        pinging.wait_for_log(" seq=3 ", PATIENCE)?;
+        let pinging = Pinging::start(&members[1], &members[0])?;
         site.etcd.kill_leader()?;
         site.add(lab, "late", &["-ip-masq"])?;
         site.nodes[2].wait_ready()?;
@@ -45,9 +41,7 @@ fn losing_the_leader_of_three_members_disturbs_no_container_and_no_new_host() ->
             member.wait_to_reach(late.ip, PATIENCE)?;
             late.wait_to_reach(member.ip, PATIENCE)?;
         }
-        pinging.signal(Signal::INT)?;
-        pinging.wait(PATIENCE)?;
-        ensure!(pinging.log().contains(" 0% packet loss"), "{}", pinging.log());
+        pinging.end()?;
         let leases = site.etcd.list(&format!("{}/subnets", e2e::PREFIX))?;
         ensure!(leases.len() == 3, "{leases:?}");
         Ok(())

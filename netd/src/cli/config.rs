@@ -16,15 +16,9 @@ use crate::config::options::StoreFlags;
 use crate::lease::ConfigError;
 use crate::store::Txn;
 
-/// Arguments of `netd config`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Subcommands of `netd config`.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Print the configuration with all its defaults
     Show(ShowArgs),
     /// Check a configuration, say what it changes, and write it; one that is wrong changes nothing
@@ -32,7 +26,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Print what is stored, to the byte
     #[arg(long, conflicts_with = "format")]
     raw: bool,
@@ -43,7 +37,7 @@ struct ShowArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct SetArgs {
+pub(super) struct SetArgs {
     /// The configuration: JSON, `@FILE`, or `-` for standard input
     #[arg(value_name = "CONFIG")]
     network: String,
@@ -58,8 +52,8 @@ struct SetArgs {
 ///
 /// # Errors
 /// What the user is to be told; [`super::failure::report`] knows the exit status.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Show(args) => runtime::block_on(show(args)),
         Command::Set(args) => runtime::block_on(set(args)),
     }

@@ -13,7 +13,7 @@ use crate::config::options::StoreFlags;
 use crate::lease::{Host, LeaseValue, Leases, SubnetKey, TIME_TO_LIVE, Wanted};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The address at which this host is reached
     #[arg(long, value_name = "IP")]
     public_ip: Ipv4Addr,

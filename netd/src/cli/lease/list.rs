@@ -10,7 +10,7 @@ use crate::config::options::StoreFlags;
 use crate::lease::Overview;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]

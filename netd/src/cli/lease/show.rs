@@ -9,7 +9,7 @@ use crate::config::options::StoreFlags;
 use crate::lease::{AdminError, Lease, Owner, SubnetKey};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The subnet, as in 10.5.52.0/24 or 10.5.52.0/24&fd00:5:0:52::/64
     #[arg(value_parser = subnet)]
     subnet: SubnetKey,
