@@ -1,45 +1,93 @@
 //! A real etcd on a host of the lab, and `etcdctl` beside it.
 
+mod member;
+mod secrets;
+
 use std::net::IpAddr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::command::Output;
 use crate::host::Host;
 use crate::place::Place as _;
-use crate::process::Process;
 use crate::wait::{PATIENCE, wait_until};
+use member::Member;
 
 /// flannel's prefix where nothing else is said.
 pub const PREFIX: &str = "/coreos.com/network";
 
-/// One member, without TLS and users, its data in the host's memory.
+/// One member or several, their data in the host's memory.
 #[derive(Debug)]
 pub struct Etcd {
     host: Host,
     url: String,
-    process: Process,
+    members: Vec<Member>,
+    secured: bool,
 }
 
 impl Etcd {
-    /// Starts it on an address of a host, and waits until it serves.
+    /// Starts one member on an address of a host, and waits until it serves.
     ///
     /// # Errors
     ///
     /// When it does not, within 20 seconds.
     pub fn start(host: &Host, address: IpAddr) -> Result<Self> {
-        let url = format!("http://{address}:2379");
-        let process = spawn(host, &url)?;
-        let etcd = Self { host: host.clone(), url, process };
+        Self::with(host, &[address], false)
+    }
+
+    /// The same with one member on each of these addresses of the host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn cluster(host: &Host, addresses: &[IpAddr]) -> Result<Self> {
+        Self::with(host, addresses, false)
+    }
+
+    /// The same with one member that speaks TLS only, asks for certificates, and knows two users:
+    /// `root`, as whom [`Self::ctl`] works, and `netd`, who may do nothing but read and write below
+    /// flannel's prefix.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn secured(host: &Host, address: IpAddr) -> Result<Self> {
+        secrets::make(host, address)?;
+        let etcd = Self::with(host, &[address], true)?;
+        secrets::USERS.iter().try_for_each(|words| etcd.ctl(words).map(drop))?;
+        Ok(etcd)
+    }
+
+    fn with(host: &Host, addresses: &[IpAddr], secured: bool) -> Result<Self> {
+        let members: Result<Vec<Member>> =
+            addresses.iter().map(|own| Member::start(host, *own, addresses, secured)).collect();
+        let members = members?;
+        let urls: Vec<&str> = members.iter().map(Member::url).collect();
+        let etcd = Self { host: host.clone(), url: urls.join(","), members, secured };
         etcd.wait()?;
         Ok(etcd)
     }
 
-    /// Where hosts reach it.
+    /// Where hosts reach it: URLs with commas between.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What an agent is told of it, as flags of flanneld's. Files that these name are copied to the
+    /// agent's host.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be copied.
+    pub fn flags(&self, to: &Host) -> Result<Vec<String>> {
+        let mut flags = vec![format!("-etcd-endpoints={}", self.url)];
+        if self.secured {
+            flags.extend(secrets::lend(&self.host, to)?);
+        }
+        Ok(flags)
     }
 
     /// Runs `etcdctl` with these words.
@@ -48,7 +96,10 @@ impl Etcd {
     ///
     /// When it fails.
     pub fn ctl(&self, words: &[&str]) -> Result<Output> {
-        let ctl = self.host.command(&["etcdctl", "--endpoints", &self.url]);
+        let mut ctl = self.host.command(&["etcdctl", "--endpoints", &self.url]);
+        if self.secured {
+            ctl = ctl.args(secrets::CTL);
+        }
         ctl.env("ETCDCTL_API", "3").args(words).run()
     }
 
@@ -76,16 +127,55 @@ impl Etcd {
         Ok(entries)
     }
 
+    /// How many messages of a gRPC method clients have sent, by etcd's own count
+    /// (`grpc_server_msg_received_total`), over all members that run. Nothing of etcd is asked.
+    ///
+    /// # Errors
+    ///
+    /// When a member does not show its counters.
+    pub fn received(&self, method: &str) -> Result<u64> {
+        let named = format!("grpc_method=\"{method}\"");
+        let mut sum = 0;
+        for member in self.members.iter().filter(|member| member.runs()) {
+            let metrics = member.metrics(&self.host)?;
+            let of_method = |line: &&str| {
+                line.starts_with("grpc_server_msg_received_total") && line.contains(&named)
+            };
+            let counts = metrics.lines().filter(of_method).filter_map(|l| l.rsplit(' ').next());
+            sum += counts.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        }
+        Ok(sum)
+    }
+
     /// Kills it and starts it again on its data.
     ///
     /// # Errors
     ///
     /// As [`Self::start`].
     pub fn crash_and_restart(&mut self) -> Result<()> {
-        self.process.signal(Signal::KILL)?;
-        self.process.wait(PATIENCE)?;
-        self.process = spawn(&self.host, &self.url)?;
+        for member in &mut self.members {
+            member.kill()?;
+            member.run(&self.host)?;
+        }
         self.wait()
+    }
+
+    /// Kills the member that leads, and gives its URL.
+    ///
+    /// # Errors
+    ///
+    /// When none leads.
+    pub fn kill_leader(&mut self) -> Result<String> {
+        let status = self.ctl(&["endpoint", "status", "-w", "json"])?.json()?;
+        let of = |entry: &Value, path: &str| entry.pointer(path).cloned();
+        let mut entries = status.as_array().context("a list")?.iter();
+        let leads =
+            |entry: &&Value| of(entry, "/Status/leader") == of(entry, "/Status/header/member_id");
+        let url = entries.find(leads).and_then(|entry| entry.get("Endpoint")?.as_str());
+        let url = url.with_context(|| format!("a leader in {status}"))?.to_owned();
+        let member = self.members.iter_mut().find(|member| member.url() == url);
+        member.context("a member at the leader's URL")?.kill()?;
+        Ok(url)
     }
 
     /// Stops it in its tracks ([`Signal::STOP`]) or lets it go on ([`Signal::CONT`]).
@@ -94,26 +184,10 @@ impl Etcd {
     ///
     /// When it is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.process.signal(signal)
+        self.members.iter().try_for_each(|member| member.signal(signal))
     }
 
     fn wait(&self) -> Result<()> {
         wait_until("etcd serves", PATIENCE, || self.ctl(&["endpoint", "health"]).is_ok())
     }
-}
-
-fn spawn(host: &Host, url: &str) -> Result<Process> {
-    let words = [
-        "etcd",
-        "--data-dir=/var/lib/etcd/data",
-        "--unsafe-no-fsync",
-        "--log-level=warn",
-        "--heartbeat-interval=50",
-        "--election-timeout=500",
-        "--listen-peer-urls=http://127.0.0.1:0",
-    ];
-    let etcd = host.command(&words);
-    etcd.arg(format!("--listen-client-urls={url}"))
-        .arg(format!("--advertise-client-urls={url}"))
-        .spawn("etcd")
 }

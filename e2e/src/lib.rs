@@ -26,6 +26,7 @@ mod process;
 pub mod record;
 mod require;
 pub mod runtimes;
+pub mod snapshot;
 pub mod vm;
 mod wait;
 

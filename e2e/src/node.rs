@@ -50,11 +50,8 @@ impl Node {
     pub fn start(host: &Host, etcd: &Etcd, options: &[&str]) -> Result<Self> {
         PluginSet::Ours.install(host)?;
         host.copy_program(&bins::program("netd")?, NETD)?;
-        let mut all = vec![
-            format!("-etcd-endpoints={}", etcd.url()),
-            "-healthz-ip=127.0.0.1".to_owned(),
-            "-healthz-port=8081".to_owned(),
-        ];
+        let mut all = etcd.flags(host)?;
+        all.extend(["-healthz-ip=127.0.0.1", "-healthz-port=8081"].map(str::to_owned));
         all.extend(options.iter().map(|option| (*option).to_owned()));
         let mut node = Self { host: host.clone(), options: all, agent: None };
         node.resume()?;

@@ -8,6 +8,7 @@ mod cni;
 mod config;
 mod failure;
 mod lease;
+mod options;
 mod output;
 mod run;
 mod runtime;
@@ -28,13 +29,16 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run CNI networks, with cnitool's habits
-    Cni(cni::Args),
+    #[command(subcommand)]
+    Cni(cni::Command),
     /// Run the agent: lease a subnet and connect it with all others
     Run(run::Args),
     /// Show or change the cluster's network configuration
-    Config(config::Args),
+    #[command(subcommand)]
+    Config(config::Command),
     /// Show or change the leases of the cluster's hosts
-    Lease(lease::Args),
+    #[command(subcommand)]
+    Lease(lease::Command),
     /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
     SubnetEnv(subnet_env::Args),
 }
@@ -47,10 +51,10 @@ pub fn main() -> ExitCode {
     let done = match text {
         Some(options) if run::is_flannels(&options) => run::run_with(&options),
         _ => Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
-            Command::Cni(args) => cni::run(&args),
+            Command::Cni(command) => cni::run(&command),
             Command::Run(args) => run::run(&args),
-            Command::Config(args) => config::run(&args),
-            Command::Lease(args) => lease::run(&args),
+            Command::Config(command) => config::run(&command),
+            Command::Lease(command) => lease::run(&command),
             Command::SubnetEnv(args) => subnet_env::run(&args),
         }),
     };

@@ -1,10 +1,8 @@
 //! The host that wrong calls are made on, and how one is judged.
 
 use anyhow::{Result, ensure};
-use e2e::{Chain, Cni, Container, Host, Lab, Place as _, PluginSet, Reply, probe};
+use e2e::{Chain, Cni, Container, Host, Lab, Place as _, PluginSet, Reply, probe, snapshot};
 use serde_json::{Value, json};
-
-use crate::snapshot;
 
 /// A host with one attachment, `holder`, which has the host port 8080 and the address 10.1.0.2; a
 /// process that listens on 9090; and an empty container `c1`.

@@ -6,12 +6,17 @@
 //!                                                           +-- eth0 192.0.2.12  host3 --- ...
 //! ```
 
+mod bad_input;
 mod files;
 mod foreign;
 mod heal;
 mod options;
+mod overlay;
 mod reach;
 mod restart;
 mod routes;
 mod scale;
 mod site;
+mod steady;
+mod store;
+mod subnets;

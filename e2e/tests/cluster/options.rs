@@ -12,29 +12,10 @@ fn host(lab: &Lab) -> Result<Host> {
 }
 
 #[test]
-fn bad_flags_exit_with_2_and_bad_configuration_with_64() -> Result<()> {
+fn version_and_options_are_printed_and_nothing_is_done() -> Result<()> {
     Lab::run(|lab| {
         let host = host(lab)?;
-        host.write_file("/etc/netd.toml", "etcd-prefx = '/x'\n")?;
         let with = |words: &[&str]| host.command(&[NETD]).args(words).output();
-        for (words, code, says) in [
-            (vec!["-no-such-flag"], 2, "there is no option --no-such-flag"),
-            (vec!["run", "-ip-masq", "false"], 2, "\"false\" is no option"),
-            (vec!["-kube-subnet-mgr"], 2, "no Kubernetes mode"),
-            (vec!["-config=/etc/netd.toml"], 64, "/etc/netd.toml: there is no option etcd-prefx"),
-            (vec!["-config=/nope"], 64, "/nope"),
-            (
-                vec!["-etcd-cafile=/nope.pem", "-etcd-endpoints=https://192.0.2.1:2379"],
-                64,
-                "/nope.pem",
-            ),
-            (vec!["-etcd-own-prefix=/coreos.com/network/x"], 64, "one in the other"),
-        ] {
-            let output = with(&words)?;
-            ensure!(output.code == code && output.stderr.contains(says), "{words:?}: {output:?}");
-        }
-        let output = host.command(&[NETD, "run"]).env("FLANNELD_IP_MASQ", "maybe").output()?;
-        ensure!(output.code == 64 && output.stderr.contains("FLANNELD_IP_MASQ"), "{output:?}");
         for words in [vec!["-version"], vec!["--version"], vec!["run", "--version"]] {
             let output = with(&words)?;
             ensure!(output.code == 0 && output.stdout.starts_with("netd 0."), "{output:?}");

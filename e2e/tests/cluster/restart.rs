@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::{PATIENCE, Place as _, probe, wait_until};
 
-use crate::site::{Site, VXLAN, run};
+use crate::site::{Pinging, Site, VXLAN, run};
 
 #[test]
 fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Result<()> {
@@ -15,11 +15,8 @@ fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Res
             Ok((node.key()?, node.mac("flannel.1")?, node.host.read(e2e::SUBNET_ENV)?))
         };
         let before = state(&site)?;
-        // From the other host: ten pings a second over the whole time.
-        let to = members[0].ip.to_string();
-        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
-        let mut pinging = members[1].container.spawn("ping", &ping)?;
-        pinging.wait_for_log(" seq=3 ", PATIENCE)?;
+        // From the other host, over the whole time.
+        let pinging = Pinging::start(&members[1], &members[0])?;
         ensure!(site.nodes[0].stop()? == 0, "SIGTERM ends it with 0");
         ensure!(probe::pings(&members[1].container, members[0].ip)?, "the kernel goes on alone");
         site.nodes[0].resume()?;
@@ -28,10 +25,7 @@ fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Res
         site.nodes[0].resume()?;
         site.nodes[0].wait_ready()?;
         assert_eq!(state(&site)?, before);
-        pinging.signal(rustix::process::Signal::INT)?;
-        pinging.wait(PATIENCE)?;
-        ensure!(pinging.log().contains(" 0% packet loss"), "{}", pinging.log());
-        Ok(())
+        pinging.end()
     })
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Capture, PATIENCE, Place as _, probe, wait_until};
+use e2e::{PATIENCE, Place as _, wait_until};
 
-use crate::site::{HOST_GW, Site, all_reach_all, run};
+use crate::site::{HOST_GW, Site, all_reach_all, run, wire_of_ping};
 
 #[test]
 fn host_gw_connects_by_plain_routes_that_survive_the_uplink() -> Result<()> {
@@ -16,11 +16,9 @@ fn host_gw_connects_by_plain_routes_that_survive_the_uplink() -> Result<()> {
         let host = &site.nodes[0].host;
         ensure!(!host.interfaces()?.iter().any(|name| name.starts_with("flannel")));
         ensure!(site.nodes[0].env("FLANNEL_MTU")? == "1500");
-        let capture = Capture::start(host, "eth0", "icmp")?;
-        ensure!(probe::pings(&members[0].container, members[1].ip)?, "no ping");
-        capture.stop_when("the ping itself", |packets| {
-            packets.iter().any(|p| p.source_is(members[0].ip))
-        })?;
+        // The ping itself.
+        let ends = (&members[0], &members[1]);
+        wire_of_ping(&site.nodes[0], "icmp", ends, |packet| packet.source_is(ends.0.ip))?;
         host.sh("ip link set eth0 down; ip link set eth0 up; ip route add default via 192.0.2.1")?;
         members[0].wait_to_reach(members[2].ip, PATIENCE)
     })

@@ -1,17 +1,29 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
-use e2e::{Etcd, Internet, Lab, Member, Node, Place as _, Proto, Uplink, probe, require_programs};
+use e2e::{
+    Capture, Etcd, Host, Internet, Lab, Member, Node, PATIENCE, Packet, Place as _, Process, Proto,
+    Uplink, probe, require_programs,
+};
+use rustix::process::Signal;
 
 pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
 pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
 
-/// The store's host, and hosts with agents.
+/// Addresses of the store's members.
+const STORE: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)),
+];
+
+/// The store's host, and hosts with agents. They end before the store does, so that the logs of
+/// a test that fails do not end with an outage.
 pub(crate) struct Site {
-    pub(crate) internet: Internet,
-    pub(crate) etcd: Etcd,
     pub(crate) nodes: Vec<Node>,
     pub(crate) uplinks: Vec<Uplink>,
+    pub(crate) etcd: Etcd,
+    pub(crate) internet: Internet,
 }
 
 /// Runs a test where there is an etcd.
@@ -23,19 +35,45 @@ impl Site {
     /// Hosts with the same options, all ready.
     pub(crate) fn new(lab: &Lab, config: &str, hosts: usize, options: &[&str]) -> Result<Self> {
         let mut site = Self::without_nodes(lab)?;
-        site.etcd.configure(config)?;
-        for number in 1..=hosts {
-            site.add(lab, &format!("host{number}"), options)?;
-        }
-        site.nodes.iter_mut().try_for_each(Node::wait_ready)?;
+        site.fill(lab, config, hosts, options)?;
         Ok(site)
     }
 
     /// The store alone, empty.
     pub(crate) fn without_nodes(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::start(host, STORE[0]))
+    }
+
+    /// A store of three members.
+    pub(crate) fn with_three_members(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::cluster(host, &STORE))
+    }
+
+    /// A store that speaks TLS, and in which the hosts' user may touch flannel's prefix only.
+    pub(crate) fn with_secured_store(lab: &Lab) -> Result<Self> {
+        Self::with_store(lab, |host| Etcd::secured(host, STORE[0]))
+    }
+
+    fn with_store(lab: &Lab, start: impl FnOnce(&Host) -> Result<Etcd>) -> Result<Self> {
         let internet = lab.internet()?;
-        let etcd = Etcd::start(&internet.host, Ipv4Addr::new(192, 0, 2, 1).into())?;
-        Ok(Self { internet, etcd, nodes: Vec::new(), uplinks: Vec::new() })
+        internet.host.sh("for n in 2 3; do ip addr add 192.0.2.$n/24 dev br0; done")?;
+        let etcd = start(&internet.host)?;
+        Ok(Self { nodes: Vec::new(), uplinks: Vec::new(), etcd, internet })
+    }
+
+    /// Writes the configuration and adds hosts with the same options, all ready.
+    pub(crate) fn fill(
+        &mut self,
+        lab: &Lab,
+        config: &str,
+        hosts: usize,
+        options: &[&str],
+    ) -> Result<()> {
+        self.etcd.configure(config)?;
+        for number in 1..=hosts {
+            self.add(lab, &format!("host{number}"), options)?;
+        }
+        self.nodes.iter_mut().try_for_each(Node::wait_ready)
     }
 
     /// Another host; its agent is started and not waited for.
@@ -67,6 +105,41 @@ pub(crate) fn all_reach_all(members: &[Member]) -> Result<()> {
     }
     drop(servers);
     Ok(())
+}
+
+/// What passes `eth0` of a node, of what tcpdump's filter lets through, while one container pings
+/// another; waits for a packet that is wanted.
+pub(crate) fn wire_of_ping(
+    node: &Node,
+    filter: &str,
+    (from, to): (&Member, &Member),
+    wanted: impl Fn(&Packet) -> bool,
+) -> Result<Vec<Packet>> {
+    let capture = Capture::start(&node.host, "eth0", filter)?;
+    ensure!(probe::pings(&from.container, to.ip)?, "no ping");
+    capture.stop_when("the ping", |packets| packets.iter().any(&wanted))
+}
+
+/// Ten pings a second from one container to another.
+pub(crate) struct Pinging(Process);
+
+impl Pinging {
+    /// Begins; the first have been answered.
+    pub(crate) fn start(from: &Member, to: &Member) -> Result<Self> {
+        let to = to.ip.to_string();
+        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
+        let mut process = from.container.spawn("ping", &ping)?;
+        process.wait_for_log(" seq=3 ", PATIENCE)?;
+        Ok(Self(process))
+    }
+
+    /// Ends; every one was answered.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.0.signal(Signal::INT)?;
+        self.0.wait(PATIENCE)?;
+        ensure!(self.0.log().contains(" 0% packet loss"), "{}", self.0.log());
+        Ok(())
+    }
 }
 
 fn reaches(from: &Member, to: IpAddr) -> Result<()> {

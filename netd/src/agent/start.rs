@@ -10,13 +10,13 @@ use super::{Agent, AgentError, macs};
 use crate::backend::{Backend, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::lease::{Held, SubnetKey, Wanted};
-use crate::store::Txn;
+use crate::store::{Backoff, Txn};
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
 const CONFIG_PAUSE: Duration = Duration::from_secs(1);
-/// How long before a lease is asked for again, at most.
-const LEASE_PAUSE: Duration = Duration::from_secs(30);
+/// How long before a lease is asked for again, at first and at most; each host at another time.
+const LEASE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A subnet, and what to do with it.
 #[derive(Debug)]
@@ -35,13 +35,6 @@ pub(super) async fn start(
     agent: &Agent,
     previous: Option<SubnetKey>,
 ) -> Result<Started, AgentError> {
-    let (config, backend) = configuration(agent).await;
-    let dual = config.ipv6.is_some();
-    let mut kernel = Kernel::open(None);
-    let underlay = interface(agent, &mut kernel, dual)?;
-    let devices = backend.devices(dual).map_err(AgentError::Backend)?;
-    let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
-    let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
     let previous = match previous {
         Some(previous) => Some(previous),
         None => remembered(agent).await?,
@@ -49,8 +42,30 @@ pub(super) async fn start(
     if let Some(previous) = &previous {
         tracing::info!(subnet = %previous, "had this subnet before");
     }
+    loop {
+        let (config, backend) = configuration(agent).await;
+        if let Some(started) = attempt(agent, previous, config, backend).await? {
+            return Ok(started);
+        }
+        tracing::info!("there is another network configuration");
+    }
+}
+
+/// A lease with this configuration; `None` when there is another one before there is a lease.
+async fn attempt(
+    agent: &Agent,
+    previous: Option<SubnetKey>,
+    config: NetworkConfig,
+    backend: Backend,
+) -> Result<Option<Started>, AgentError> {
+    let dual = config.ipv6.is_some();
+    let mut kernel = Kernel::open(None);
+    let underlay = interface(agent, &mut kernel, dual)?;
+    let devices = backend.devices(dual).map_err(AgentError::Backend)?;
+    let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
+    let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
     let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
-    let held = lease(agent, &config, &wanted).await;
+    let Some(held) = lease(agent, &config, &wanted).await else { return Ok(None) };
     remember(agent, &held.subnet).await?;
     let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let overlay =
@@ -66,7 +81,7 @@ pub(super) async fn start(
         subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
         backend = %held.value.backend_type, "leased"
     );
-    Ok(Started { config, held, overlay, env })
+    Ok(Some(Started { config, held, overlay, env }))
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
@@ -99,16 +114,19 @@ fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay,
     Ok(underlay)
 }
 
-/// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it.
-async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Held {
-    let mut pause = CONFIG_PAUSE;
+/// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it, or
+/// when it is made larger; `None` then.
+async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Option<Held> {
+    let mut backoff = Backoff::new(LEASE_PAUSES.0, LEASE_PAUSES.1);
     loop {
         match agent.leases.acquire(config, wanted).await {
-            Ok(held) => return held,
+            Ok(held) => return Some(held),
             Err(error) => wait(agent, &ErrorChain(&error).to_string()),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LEASE_PAUSE);
+        backoff.wait().await;
+        if agent.leases.config().await.is_ok_and(|now| now != *config) {
+            return None;
+        }
     }
 }
 

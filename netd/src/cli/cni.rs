@@ -22,15 +22,9 @@ use cni::skel::Env;
 use super::failure::{self, BadConfig};
 use super::output;
 
-/// Arguments of `netd cni`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Subcommands of `netd cni`.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Attach a network namespace to a network, and print the result
     Add(add::Args),
     /// Detach it; what is gone already is no error
@@ -53,8 +47,8 @@ enum Command {
 ///
 /// # Errors
 /// What the user is to be told; [`super::failure::report`] knows the exit status.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Add(args) => add::run(args),
         Command::Del(args) => del::run(args),
         Command::Check(args) => check::run(args),

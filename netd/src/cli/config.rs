@@ -10,21 +10,15 @@ use anyhow::Context;
 use cni::json;
 
 use super::output::{self, Output, Table};
-use super::runtime;
+use super::{options, runtime};
 use crate::config::network::NetworkConfig;
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::ConfigError;
 use crate::store::Txn;
 
-/// Arguments of `netd config`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Subcommands of `netd config`.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Print the configuration with all its defaults
     Show(ShowArgs),
     /// Check a configuration, say what it changes, and write it; one that is wrong changes nothing
@@ -32,40 +26,42 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Print what is stored, to the byte
     #[arg(long, conflicts_with = "format")]
     raw: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 #[derive(Debug, clap::Args)]
-struct SetArgs {
+pub(super) struct SetArgs {
     /// The configuration: JSON, `@FILE`, or `-` for standard input
-    config: String,
+    #[arg(value_name = "CONFIG")]
+    network: String,
     /// Check and compare, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 /// Runs a subcommand.
 ///
 /// # Errors
 /// What the user is to be told; [`super::failure::report`] knows the exit status.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Show(args) => runtime::block_on(show(args)),
         Command::Set(args) => runtime::block_on(set(args)),
     }
 }
 
 async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
-    let (store, key) = (args.store.open()?, args.store.keyspace()?.config());
+    let options = options::of_store(&args.store)?;
+    let (store, key) = (options.open()?, options.keyspace()?.config());
     let entry = store.get(&key).await.map_err(ConfigError::Store)?;
     let entry = entry.ok_or_else(|| ConfigError::Absent { key: key.clone() })?;
     if args.raw {
@@ -85,9 +81,10 @@ async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
-    let bytes = read(&args.config)?;
+    let bytes = read(&args.network)?;
     let new = NetworkConfig::parse(&bytes)?;
-    let (store, keys) = (args.store.open()?, args.store.keyspace()?);
+    let options = options::of_store(&args.store)?;
+    let (store, keys) = (options.open()?, options.keyspace()?);
     let key = keys.config();
     let before = store.get(&key).await.map_err(ConfigError::Store)?;
     let old = before.as_ref().map(|entry| NetworkConfig::parse(&entry.value));

@@ -7,9 +7,12 @@ use cni::{Code, ErrorChain};
 
 use super::output;
 use crate::config::network::InvalidConfig;
+use crate::config::options::OptionsError;
 use crate::lease::{ConfigError, InvalidPrefix};
 use crate::store::Fault;
 
+/// Status for arguments that make no sense, as clap has it.
+const BAD_USAGE: u8 = 2;
 /// Status for configuration that cannot be read or is not there (`EX_USAGE`, sysexits.h).
 pub(super) const BAD_CONFIG: u8 = 64;
 
@@ -29,6 +32,13 @@ impl std::error::Error for BadConfig {}
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
         return of_usage(usage);
+    }
+    if let Some(error) = error.downcast_ref::<OptionsError>() {
+        output::note(&format!("error: {error}"));
+        return ExitCode::from(match error {
+            OptionsError::Usage(_) => BAD_USAGE,
+            OptionsError::Config(_) => BAD_CONFIG,
+        });
     }
     if let Some(BadConfig(error)) = error.downcast_ref() {
         tell(error);
@@ -64,7 +74,7 @@ pub(super) fn tell(error: &cni::Error) {
 fn of_usage(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() {
         output::note(usage.render().to_string().trim_end());
-        return ExitCode::from(2);
+        return ExitCode::from(BAD_USAGE);
     }
     match output::print(&usage.render().to_string()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,19 +8,13 @@ mod show;
 
 use std::process::ExitCode;
 
-use super::runtime;
-use crate::config::store::StoreArgs;
+use super::{options, runtime};
+use crate::config::options::StoreFlags;
 use crate::lease::{Host, InvalidKey, Lease, Leases, Owner, SubnetKey};
 
-/// Arguments of `netd lease`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Subcommands of `netd lease`.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// List the subnets of all hosts
     List(list::Args),
     /// Print all that is known of one lease
@@ -37,8 +31,8 @@ enum Command {
 ///
 /// # Errors
 /// What the user is to be told; [`super::failure::report`] knows the exit status.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::List(args) => runtime::block_on(list::run(args)),
         Command::Show(args) => runtime::block_on(show::run(args)),
         Command::Release(args) => runtime::block_on(release::run(args)),
@@ -48,8 +42,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The cluster's leases, as seen by an administrator, who is no host of it.
-fn cluster(store: &StoreArgs) -> anyhow::Result<Leases> {
+fn cluster(flags: &StoreFlags) -> anyhow::Result<Leases> {
     let nobody = Host { machine_id: String::new(), boot_id: String::new(), name: String::new() };
+    let store = options::of_store(flags)?;
     Ok(Leases::new(store.open()?, store.keyspace()?, nobody))
 }
 

@@ -1,11 +1,11 @@
 //! `netd run`: the agent. A command line of flanneld's means the same without `run`.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use crate::agent;
-use crate::config::options::{self, Options, OptionsError, Request};
+use crate::config::options::{self, Options, Request};
 
+use super::options::environment;
 use super::{failure, output};
 
 /// Arguments of `netd run`, read by flannel's rules: see `netd run --help`.
@@ -36,24 +36,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// As [`run`].
 pub(super) fn run_with(options: &[String]) -> anyhow::Result<ExitCode> {
-    // A variable whose name or value is no UTF-8 is none of ours.
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    let env: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-    let options = match Options::read(options, &env) {
-        Ok(Request::Run(options)) => *options,
-        Ok(Request::Help) => return output::print(&options::usage()).map(|()| ExitCode::SUCCESS),
-        Ok(Request::Version) => {
+    let options = match Options::read(options, &environment())? {
+        Request::Run(options) => *options,
+        Request::Help => return output::print(&options::usage()).map(|()| ExitCode::SUCCESS),
+        Request::Version => {
             let line = format!("netd {}\n", env!("CARGO_PKG_VERSION"));
             return output::print(&line).map(|()| ExitCode::SUCCESS);
-        }
-        Err(error) => {
-            output::note(&format!("error: {error}"));
-            return Ok(ExitCode::from(match error {
-                OptionsError::Usage(_) => 2,
-                OptionsError::Config(_) => failure::BAD_CONFIG,
-            }));
         }
     };
     agent::log_to_stderr(&options.log);

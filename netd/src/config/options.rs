@@ -1,4 +1,5 @@
-//! The options of `netd run`: flannel's flags and netd's own, from four places.
+//! Options: flannel's flags and netd's own, from four places. `netd run` takes them all, the
+//! commands that talk to the store take the store's ([`StoreFlags`]).
 //!
 //! One table ([`table`]) names every option once; command line, environment and file all go
 //! through it. A later place wins: file, then `FLANNELD_*`, then `NETD_*`, then the command line.
@@ -6,6 +7,7 @@
 mod draft;
 mod file;
 mod flags;
+mod store_flags;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,15 +17,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::store::StoreArgs;
+use super::store::StoreOptions;
 use draft::Draft;
+use flags::CommandLine;
+pub use store_flags::StoreFlags;
 pub use table::usage;
 
 /// What the agent was asked to do, validated as far as that is possible without a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Where the cluster's store is.
-    pub store: StoreArgs,
+    pub store: StoreOptions,
     /// Which interface carries the overlay.
     pub iface: IfaceOptions,
     /// Where subnet.env is written, and read at the next start.
@@ -98,24 +102,30 @@ impl Options {
     /// # Errors
     /// [`OptionsError`] at the first thing that makes no sense.
     pub fn read(args: &[String], env: &BTreeMap<String, String>) -> Result<Request, OptionsError> {
-        let command_line = flags::parse(args)?;
-        if let Some(request) = command_line.request {
+        let line = flags::parse(args)?;
+        if let Some(request) = line.request {
             return Ok(request);
         }
-        let mut draft = Draft::default();
-        let from_env = |prefix: &str| env.get(&format!("{prefix}CONFIG")).filter(|v| !v.is_empty());
-        if let Some(path) = command_line.config.as_ref().or_else(|| from_env("NETD_")) {
-            file::apply(&mut draft, path.as_ref())?;
-        }
-        for prefix in ["FLANNELD_", "NETD_"] {
-            from_environment(&mut draft, prefix, env)?;
-        }
-        for (flag, value) in &command_line.given {
-            draft.begin(flag);
-            draft.set(flag, value, &format!("--{flag}")).map_err(OptionsError::Usage)?;
-        }
-        draft.finish().map(|options| Request::Run(Box::new(options)))
+        gather(&line, env).map(|options| Request::Run(Box::new(options)))
     }
+}
+
+/// The options of all places, the command line last.
+fn gather(line: &CommandLine, env: &BTreeMap<String, String>) -> Result<Options, OptionsError> {
+    let mut draft = Draft::default();
+    let from_env = || env.get("NETD_CONFIG").filter(|path| !path.is_empty());
+    if let Some(path) = line.config.as_ref().or_else(from_env) {
+        file::apply(&mut draft, path.as_ref())?;
+    }
+    for prefix in ["FLANNELD_", "NETD_"] {
+        from_environment(&mut draft, prefix, env)?;
+    }
+    draft.next_place();
+    for (flag, value) in &line.given {
+        draft.begin(flag);
+        draft.set(flag, value, &format!("--{flag}")).map_err(OptionsError::Usage)?;
+    }
+    draft.finish()
 }
 
 /// An empty variable is no value, as with flannel; a repeatable option gets exactly one.

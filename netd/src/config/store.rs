@@ -15,37 +15,29 @@ pub const PREFIX: &str = "/coreos.com/network";
 /// Where netd keeps what is its own.
 pub const OWN_PREFIX: &str = "/netd/v1";
 
-/// Options of all commands that talk to etcd.
-#[derive(Clone, PartialEq, Eq, clap::Args)]
-pub struct StoreArgs {
-    /// URLs of etcd, separated by commas
-    #[arg(long, value_name = "URLS", default_value = ENDPOINTS)]
+/// How the store is reached, and where in it everything is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// URLs of etcd, separated by commas.
     pub etcd_endpoints: String,
-    /// Prefix of flannel's keys in etcd
-    #[arg(long, value_name = "PREFIX", default_value = PREFIX)]
+    /// Prefix of flannel's keys in etcd.
     pub etcd_prefix: String,
-    /// Prefix of netd's own keys in etcd
-    #[arg(long, value_name = "PREFIX", default_value = OWN_PREFIX)]
+    /// Prefix of netd's own keys in etcd.
     pub etcd_own_prefix: String,
-    /// Certificates (PEM) of the authorities that etcd's certificate may be signed by [default:
-    /// the system's]
-    #[arg(long, value_name = "FILE")]
+    /// Certificates (PEM) of the authorities that etcd's certificate may be signed by; without
+    /// it the system's.
     pub etcd_cafile: Option<PathBuf>,
-    /// Certificate (PEM) to show to etcd
-    #[arg(long, value_name = "FILE")]
+    /// Certificate (PEM) to show to etcd.
     pub etcd_certfile: Option<PathBuf>,
-    /// Key (PEM) of that certificate
-    #[arg(long, value_name = "FILE")]
+    /// Key (PEM) of that certificate.
     pub etcd_keyfile: Option<PathBuf>,
-    /// User of etcd
-    #[arg(long, value_name = "NAME")]
+    /// User of etcd.
     pub etcd_username: Option<String>,
-    /// Password of that user; better given by a file or the environment, which `ps` does not show
-    #[arg(long, value_name = "PASSWORD")]
+    /// Password of that user.
     pub etcd_password: Option<String>,
 }
 
-impl StoreArgs {
+impl StoreOptions {
     /// The store these name. Nothing is connected yet; files are read.
     ///
     /// # Errors
@@ -88,10 +80,10 @@ impl StoreArgs {
     }
 }
 
-impl fmt::Debug for StoreArgs {
+impl fmt::Debug for StoreOptions {
     /// Everything but the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreArgs")
+        f.debug_struct("StoreOptions")
             .field("etcd_endpoints", &self.etcd_endpoints)
             .field("etcd_prefix", &self.etcd_prefix)
             .field("etcd_own_prefix", &self.etcd_own_prefix)

@@ -18,6 +18,6 @@ pub struct Held {
     pub time_to_live: Duration,
     /// The revision that wrote it.
     pub(super) revision: Revision,
-    /// Whether our own record stands beside it.
+    /// Whether our own record stood beside it when it was acquired.
     pub(super) recorded: bool,
 }

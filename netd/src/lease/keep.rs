@@ -3,6 +3,8 @@
 
 mod keeper;
 mod liveness;
+mod record;
+mod schedule;
 mod standing;
 
 pub use keeper::{Keeper, Status};
@@ -16,10 +18,10 @@ use super::acquire::{creation, earlier_overlap};
 use super::leased::Leased;
 use super::{Held, LeaseValue, Leases};
 use crate::store::{Backoff, Change, Error, Fault, Followed, Outcome, Session, Txn, follow};
+use liveness::Liveness;
+use record::Recording;
+use schedule::Schedule;
 use standing::Standing;
-
-/// Timers stand still while the host sleeps, so what is due is looked at this often.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The task that keeps a lease.
 pub(super) struct Keeping {
@@ -32,8 +34,8 @@ pub(super) struct Keeping {
     stored: Vec<u8>,
     publish: watch::Receiver<LeaseValue>,
     status: watch::Sender<Status>,
-    /// When the next sign of life is due, since boot.
-    due: Duration,
+    schedule: Schedule,
+    recording: Recording,
     backoff: Backoff,
 }
 
@@ -43,19 +45,19 @@ impl Keeping {
         let (status, of_lease) = watch::channel(Status::Held(held.clone()));
         let (followed, of_store) = mpsc::channel(16);
         let own = leases.keys.subnet(&held.subnet);
-        let alive = held.recorded.then(|| {
-            let (stop, stopped) = oneshot::channel();
-            let life = liveness::Liveness::new(leases.clone(), of_agent.clone());
-            (stop, tokio::spawn(life.run(stopped)))
-        });
+        let recording = Recording::new(held.recorded);
+        let (stop, stopped) = oneshot::channel();
+        let life = Liveness::new(leases.clone(), of_agent.clone(), recording.allowed());
+        let alive = Some((stop, tokio::spawn(life.run(stopped))));
         let keeping = Self {
             standing: Standing::Ours,
             doubted: false,
             stored: held.value.encode(),
             publish: of_agent,
             status,
-            due: since_boot() + held.time_to_live / 3,
-            backoff: Backoff::new(Duration::from_secs(1), LOOK_EVERY),
+            schedule: Schedule::new(held.time_to_live, since_boot()),
+            recording,
+            backoff: Backoff::new(Duration::from_secs(1), schedule::LOOK_EVERY),
             leases: leases.clone(),
             held,
         };
@@ -65,7 +67,7 @@ impl Keeping {
     }
 
     async fn run(mut self, mut own: mpsc::Receiver<Followed>) {
-        let mut pause = self.until_due();
+        let mut pause = self.pause();
         loop {
             tokio::select! {
                 followed = own.recv() => match followed {
@@ -78,9 +80,10 @@ impl Keeping {
             pause = match self.settle().await {
                 Ok(()) => {
                     self.backoff.reset();
-                    self.until_due()
+                    self.pause()
                 }
                 Err(error) => {
+                    self.recording.note(&error);
                     let error = cni::ErrorChain(&error).to_string();
                     tracing::warn!(subnet = %self.held.subnet, error, "the lease is not kept yet");
                     self.backoff.pause()
@@ -131,6 +134,7 @@ impl Keeping {
             Standing::Ours => {
                 self.renew().await?;
                 self.update().await?;
+                self.record().await?;
             }
             Standing::Absent => self.take_again().await?,
             Standing::Other(_) => {}
@@ -150,12 +154,12 @@ impl Keeping {
 
     async fn renew(&mut self) -> Result<(), Error> {
         let Some(session) = self.held.session else { return Ok(()) };
-        if since_boot() < self.due {
+        if !self.schedule.is_due(since_boot()) {
             return Ok(());
         }
         match self.leases.store.keep_alive(session).await {
             Ok(()) => {
-                self.due = since_boot() + self.held.time_to_live / 3;
+                self.schedule.kept(since_boot());
                 tracing::debug!(subnet = %self.held.subnet, "the lease lives on");
                 Ok(())
             }
@@ -177,7 +181,7 @@ impl Keeping {
         let key = self.leases.keys.subnet(&self.held.subnet);
         let mut txn = Txn::new().if_unchanged(&key, self.held.revision);
         txn = txn.put(key, value.clone(), self.held.session);
-        if self.held.recorded {
+        if self.recording.is_allowed() {
             txn = self.leases.put_record(txn, &self.held.subnet, self.held.session);
         }
         let outcome = self.leases.store.txn(txn).await?;
@@ -198,7 +202,7 @@ impl Keeping {
         let value = self.held.value.encode();
         let subnet = self.held.subnet;
         let mut txn = creation(keys, &subnet, None, value.clone(), Some(session));
-        if self.held.recorded {
+        if self.recording.is_allowed() {
             txn = self.leases.put_record(txn, &subnet, Some(session));
         }
         let outcome = store.txn(txn).await?;
@@ -206,12 +210,12 @@ impl Keeping {
         self.standing = if !outcome.committed {
             self.in_the_way(&outcome)
         } else if let Some(earlier) = earlier_overlap(keys, &subnet, &outcome) {
-            self.leases.withdraw(&subnet, outcome.revision, self.held.recorded).await?;
+            self.leases.withdraw(&subnet, outcome.revision, self.recording.is_allowed()).await?;
             Standing::Other(format!("{earlier}, which overlaps it, was leased meanwhile"))
         } else {
             tracing::warn!(%subnet, "the lease was gone; it is taken again");
             self.stored = value;
-            self.due = since_boot() + self.held.time_to_live / 3;
+            self.schedule.kept(since_boot());
             Standing::Ours
         };
         Ok(())
@@ -262,8 +266,10 @@ impl Keeping {
         });
     }
 
-    fn until_due(&self) -> Duration {
-        self.due.saturating_sub(since_boot()).min(LOOK_EVERY)
+    /// How long there is nothing to do if nothing happens.
+    fn pause(&self) -> Duration {
+        let now = since_boot();
+        self.schedule.pause(now).min(self.recording.pause(now))
     }
 }
 

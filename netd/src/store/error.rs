@@ -20,7 +20,10 @@ pub enum Fault {
     #[error("{0}")]
     Unreachable(String),
     /// The user may not do this.
-    #[error("etcd's user has no right to it: {0}")]
+    #[error(
+        "etcd's user has no right to it ({0}): grant it with `etcdctl role grant-permission`, or \
+         give another --etcd-username"
+    )]
     PermissionDenied(String),
     /// The name or the password is wrong, or one is needed.
     #[error("{0}")]

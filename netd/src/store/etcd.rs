@@ -84,7 +84,10 @@ impl Etcd {
             let Fault::Unreachable(why) = &fault else { return Err(Error::new(action, fault)) };
             silent.push(endpoint.silent(why));
         }
-        let fault = Fault::Unreachable(format!("no etcd answers: {}", silent.join("; ")));
+        let fault = Fault::Unreachable(format!(
+            "no etcd answers: {}; see that it runs, and that --etcd-endpoints names it",
+            silent.join("; ")
+        ));
         Err(Error::new(action, fault))
     }
 

@@ -3,7 +3,7 @@
 use netd::store::{Fault, Txn};
 
 use super::etcd::{Etcd, write};
-use super::setup::{CONFIG, acquire, leases, soon, wanted};
+use super::setup::{CONFIG, acquire, leases, soon, until, wanted};
 
 #[tokio::test]
 async fn with_certificates_a_client_of_tls_is_served() {
@@ -160,4 +160,41 @@ async fn a_wrong_password_or_none_is_said() {
 async fn a_user_is_no_error_where_none_is_asked_for() {
     let etcd = Etcd::start();
     etcd.store_with(|options| options.user = user("flannel", "pw")).list("/").await.unwrap();
+}
+
+#[tokio::test]
+async fn rights_to_netds_prefix_that_come_late_or_go_are_followed_without_a_restart() {
+    let etcd = with_users();
+    let root = etcd.store_with(|options| options.user = user("root", "pw"));
+    let host = leases(etcd.store_with(|options| options.user = user("flannel", "pw")), 1);
+    let held = acquire(&host, &wanted(1)).await.unwrap();
+    let keeper = host.keep(held.clone());
+    let own = async || root.list("/netd/v1/hosts/").await.unwrap().entries;
+    let tried = etcd.calls("Range");
+    until("an attempt without rights", async || etcd.calls("Range") > tried).await;
+    assert!(own().await.is_empty());
+
+    let permission = |verb: &str, rights: &[&str]| {
+        let words = ["--user", "root:pw", "role", verb, "flannel", "--prefix=true"];
+        etcd.ctl(&[&words[..], rights, &["/netd/v1"]].concat());
+    };
+    permission("grant-permission", &["readwrite"]);
+    until("record and sign of life", async || own().await.len() == 2).await;
+    let entries = own().await;
+    let record = entries.iter().find(|entry| entry.key.contains("/lease/")).unwrap();
+    assert_eq!(record.session, held.session, "it ends with the lease");
+    let overview = leases(root.clone(), 2).overview().await.unwrap();
+    let owner = overview.leases[0].1.as_ref().unwrap();
+    assert_eq!((owner.host.as_str(), owner.alive), ("host-1", true));
+
+    // Without rights again, what is published is published all the same.
+    permission("revoke-permission", &[]);
+    let mut value = held.value.clone();
+    value.backend_type = "vxlan".to_owned();
+    keeper.publish(value.clone());
+    let key = format!("/coreos.com/network/subnets/{}", held.subnet);
+    until("the value", async || {
+        root.get(&key).await.unwrap().is_some_and(|entry| entry.value == value.encode())
+    })
+    .await;
 }

@@ -1,6 +1,6 @@
 //! `netd lease` and `netd config`, the program.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -15,6 +15,14 @@ struct Ran {
 }
 
 impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     #[track_caller]
     fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
@@ -31,12 +39,7 @@ impl Ran {
 
 fn netd(etcd: &Etcd, args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netd"));
-    let output = command.args(args).args(["--etcd-endpoints", &etcd.url()]).output().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Ran::of(command.args(args).args(["--etcd-endpoints", &etcd.url()]).output().unwrap())
 }
 
 fn json(text: &str) -> Value {
@@ -167,4 +170,36 @@ fn arguments_that_make_no_sense_are_refused_with_key_value_and_remedy() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains(&url) && error.contains("refused"), "{error}");
+}
+
+#[test]
+fn the_store_is_found_by_file_and_variables_as_the_agent_finds_it() {
+    let etcd = Etcd::start();
+    let file = etcd.path("netd.toml");
+    write(&file, &format!("etcd-endpoints = {:?}\netcd-prefix = '/of/file'\n", etcd.url()));
+    let netd = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netd"));
+        let output = command.args(args).envs(variables.iter().copied()).output().unwrap();
+        Ran::of(output)
+    };
+    let config = ["--config", file.to_str().unwrap()];
+    let named = ("NETD_CONFIG", file.to_str().unwrap());
+    netd(&[&["config", "set", NETWORK], &config[..]].concat(), &[]).ok();
+    assert_eq!(etcd.ctl(&["get", "--print-value-only", "/of/file/config"]), NETWORK);
+    netd(&["config", "show"], &[named]).ok();
+    netd(&["lease", "list"], &[named]).ok();
+    // A variable of flannel's comes before the file, one of netd's before that, a flag before all.
+    let flannels = ("FLANNELD_ETCD_PREFIX", "/of/flannel");
+    let ours = ("NETD_ETCD_PREFIX", "/of/netd");
+    let absent = |args: &[&str], variables: &[(&str, &str)]| {
+        netd(&[&["config", "show"], args].concat(), variables).fails(64)
+    };
+    assert!(absent(&[], &[named, flannels]).contains("/of/flannel/config"));
+    assert!(absent(&[], &[named, flannels, ours]).contains("/of/netd/config"));
+    netd(&["config", "show", "--etcd-prefix", "/of/file"], &[named, flannels, ours]).ok();
+
+    let error = netd(&["lease", "list"], &[("NETD_ETCD_ENDPOINTS", "etcd.example")]).fails(64);
+    assert!(error.contains("variable NETD_ETCD_ENDPOINTS: \"etcd.example\""), "{error}");
+    let error = netd(&["lease", "list", "--etcd-endpoints", "etcd.example"], &[]).fails(2);
+    assert!(error.contains("--etcd-endpoints: \"etcd.example\" is no endpoint"), "{error}");
 }

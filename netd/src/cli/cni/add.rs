@@ -6,7 +6,7 @@ use super::AttachmentArgs;
 use crate::cli::output;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     attachment: AttachmentArgs,
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::AttachmentArgs;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     attachment: AttachmentArgs,
 }

@@ -21,7 +21,7 @@ const SAY_WHAT_IS_VALID: &str = "say what may stay: name every valid attachment 
     remove only attachments whose namespace is gone";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The network's name [--stale: default: all]
     network: Option<String>,
     /// An attachment that stays; may be repeated. All others of the network are removed

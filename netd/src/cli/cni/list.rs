@@ -9,7 +9,7 @@ use crate::cli::failure::BAD_CONFIG;
 use crate::cli::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     dirs: Dirs,
     #[command(flatten)]

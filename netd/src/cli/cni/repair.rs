@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::output::{self, Format, Output};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     output: Output,
 }

@@ -10,7 +10,7 @@ use super::{Dirs, networks, plugin_by_plugin};
 use crate::cli::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The network's name [default: all]
     network: Option<String>,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use crate::cli::failure;
 use crate::cli::output::{Output, Table};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The network's name [default: all]
     network: Option<String>,
     #[command(flatten)]

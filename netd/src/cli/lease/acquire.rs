@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{shown, subnet};
+use crate::cli::options;
 use crate::cli::output::{Output, Table};
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::{Host, LeaseValue, Leases, SubnetKey, TIME_TO_LIVE, Wanted};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The address at which this host is reached
     #[arg(long, value_name = "IP")]
     public_ip: Ipv4Addr,
@@ -31,7 +32,7 @@ pub(super) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -39,7 +40,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(machine_id) = &args.machine_id {
         host.machine_id.clone_from(machine_id);
     }
-    let leases = Leases::new(args.store.open()?, args.store.keyspace()?, host);
+    let store = options::of_store(&args.store)?;
+    let leases = Leases::new(store.open()?, store.keyspace()?, host);
     let config = leases.config().await?;
     let mut value = LeaseValue::new(args.public_ip);
     value.public_ipv6 = args.public_ipv6;

@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::{cluster, document, shown};
 use crate::cli::output::{self, Output, Table};
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::Overview;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

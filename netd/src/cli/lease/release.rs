@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use super::{cluster, shown, subnet};
 use crate::cli::output;
-use crate::config::store::StoreArgs;
+use crate::config::options::StoreFlags;
 use crate::lease::SubnetKey;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The subnet, as in 10.5.52.0/24 or 10.5.52.0/24&fd00:5:0:52::/64
     #[arg(value_parser = subnet)]
     subnet: SubnetKey,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreFlags,
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::table::{self, Value};
+use super::table::{self, OptionRow, Set, Value};
 use super::{IfaceOptions, Options, OptionsError};
-use crate::config::store::{self, StoreArgs};
+use crate::config::store::{self, StoreOptions};
 
 /// flannel's defaults, and then what was set.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(super) struct Draft {
 
 impl Default for Draft {
     fn default() -> Self {
-        let store = StoreArgs {
+        let store = StoreOptions {
             etcd_endpoints: store::ENDPOINTS.to_owned(),
             etcd_prefix: store::PREFIX.to_owned(),
             etcd_own_prefix: store::OWN_PREFIX.to_owned(),
@@ -81,7 +80,28 @@ impl Draft {
     /// Sets an option; `at` says where it stands.
     pub(super) fn set(&mut self, name: &str, value: &str, at: &str) -> Result<(), String> {
         let Some(row) = table::find(name) else { return Err(format!("{at}: no such option")) };
-        (row.set)(self, value).map_err(|why| format!("{at}: {why}"))
+        self.put(row, value).map_err(|why| format!("{at}: {why}"))
+    }
+
+    /// Sets what a row says; the error is without the option's name.
+    pub(super) fn put(&mut self, row: &OptionRow, value: &str) -> Result<(), String> {
+        let options = &mut self.options;
+        match row.set {
+            Set::Word(slot) => value.clone_into(slot(options)),
+            Set::Text(slot) => *slot(options) = (!value.is_empty()).then(|| value.to_owned()),
+            Set::File(slot) => *slot(options) = (!value.is_empty()).then(|| value.into()),
+            Set::Path(slot) => *slot(options) = absolute(value)?,
+            Set::Address(read) if read(options, value) => {}
+            Set::Address(_) => return Err(format!("{value:?} is no such address")),
+            Set::On(set) => set(options, boolean(value)?),
+            Set::By(set) => return set(self, value),
+            Set::NoEffect => {
+                let text = format!("option {} is accepted and has no effect", row.name);
+                options.ignored.push(text);
+            }
+            Set::Never(why) => return Err(why.to_owned()),
+        }
+        Ok(())
     }
 
     /// Checks what only makes sense together.
@@ -121,90 +141,19 @@ impl Draft {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
-    pub(super) fn prefix(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut String,
-    ) -> Result<(), String> {
-        value.clone_into(slot(&mut self.options));
-        Ok(())
-    }
-
-    /// An optional path; an empty one is none.
-    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
-    pub(super) fn file(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut Option<PathBuf>,
-    ) -> Result<(), String> {
-        *slot(&mut self.options) = (!value.is_empty()).then(|| value.into());
-        Ok(())
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
-    pub(super) fn text(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut Option<String>,
-    ) -> Result<(), String> {
-        *slot(&mut self.options) = (!value.is_empty()).then(|| value.to_owned());
-        Ok(())
-    }
-
-    pub(super) fn path(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut PathBuf,
-    ) -> Result<(), String> {
-        let path = PathBuf::from(value);
-        if !path.is_absolute() {
-            return Err(format!("{value:?} is no absolute path; write it from / on"));
-        }
-        *slot(&mut self.options) = path;
-        Ok(())
-    }
-
-    pub(super) fn push(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut Vec<String>,
-    ) -> Result<(), String> {
+    pub(super) fn iface(&mut self, value: &str) -> Result<(), String> {
         if value.is_empty() {
             return Err("it is empty; name an interface or an address".to_owned());
         }
-        slot(&mut self.options).push(value.to_owned());
+        self.options.iface.iface.push(value.to_owned());
         Ok(())
     }
 
-    pub(super) fn regex(&mut self, value: &str) -> Result<(), String> {
-        regex::Regex::new(value)
-            .map_err(|_| format!("{value:?} is no regular expression; write one as ^eth"))?;
-        self.push(value, |o| &mut o.iface.iface_regex)
-    }
-
-    pub(super) fn address<T: FromStr>(
-        &mut self,
-        value: &str,
-        slot: fn(&mut Options) -> &mut Option<T>,
-    ) -> Result<(), String> {
-        let address = || value.parse().map_err(|_| format!("{value:?} is no such address"));
-        *slot(&mut self.options) = if value.is_empty() { None } else { Some(address()?) };
-        Ok(())
-    }
-
-    /// Go's words for a boolean (`strconv.ParseBool`).
-    pub(super) fn switch(
-        &mut self,
-        value: &str,
-        set: fn(&mut Options, bool),
-    ) -> Result<(), String> {
-        let on = match value {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            _ => return Err(format!("{value:?} is neither true nor false")),
-        };
-        set(&mut self.options, on);
+    pub(super) fn iface_regex(&mut self, value: &str) -> Result<(), String> {
+        if value.is_empty() || regex::Regex::new(value).is_err() {
+            return Err(format!("{value:?} is no regular expression; write one as ^eth"));
+        }
+        self.options.iface.iface_regex.push(value.to_owned());
         Ok(())
     }
 
@@ -268,10 +217,22 @@ impl Draft {
         }
         Ok(())
     }
+}
 
-    #[expect(clippy::unnecessary_wraps, reason = "one shape for all setters")]
-    pub(super) fn no_effect(&mut self, name: &str) -> Result<(), String> {
-        self.options.ignored.push(format!("option {name} is accepted and has no effect"));
-        Ok(())
+fn absolute(value: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(value);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!("{value:?} is no absolute path; write it from / on"))
+    }
+}
+
+/// Go's words for a boolean (`strconv.ParseBool`).
+fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("{value:?} is neither true nor false")),
     }
 }

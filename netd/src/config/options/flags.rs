@@ -46,7 +46,7 @@ pub(super) fn parse(args: &[String]) -> Result<CommandLine, OptionsError> {
                         args.next().cloned().ok_or_else(|| missing(row.name, word))?
                     }
                     (Value::Refused, None) => {
-                        let why = (row.set)(&mut Draft::default(), "").err().unwrap_or_default();
+                        let why = Draft::default().put(row, "").err().unwrap_or_default();
                         return Err(OptionsError::Usage(format!("--{}: {why}", row.name)));
                     }
                 };

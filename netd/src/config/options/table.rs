@@ -1,5 +1,9 @@
 //! Every option, once.
 
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::Options;
 use super::draft::Draft;
 
 /// An option.
@@ -10,8 +14,30 @@ pub(super) struct OptionRow {
     pub(super) value: Value,
     /// What it does, for the usage; empty hides it.
     pub(super) help: &'static str,
-    /// Takes a value; the error says what is wrong with it, without its name.
-    pub(super) set: fn(&mut Draft, &str) -> Result<(), String>,
+    /// What becomes of its value.
+    pub(super) set: Set,
+}
+
+/// What becomes of a value.
+pub(super) enum Set {
+    /// Kept as it is.
+    Word(fn(&mut Options) -> &mut String),
+    /// Kept as it is; an empty one is none.
+    Text(fn(&mut Options) -> &mut Option<String>),
+    /// A path; an empty one is none.
+    File(fn(&mut Options) -> &mut Option<PathBuf>),
+    /// An absolute path.
+    Path(fn(&mut Options) -> &mut PathBuf),
+    /// An address; an empty one is none. Whether it could be read.
+    Address(fn(&mut Options, &str) -> bool),
+    /// A boolean.
+    On(fn(&mut Options, bool)),
+    /// Read by a rule of its own; the error says what is wrong, without the option's name.
+    By(fn(&mut Draft, &str) -> Result<(), String>),
+    /// Accepted.
+    NoEffect,
+    /// A sentence against it.
+    Never(&'static str),
 }
 
 /// What values an option takes.
@@ -29,18 +55,29 @@ pub(super) enum Value {
     Refused,
 }
 
+use Set::{Address, By, File, Never, NoEffect, On, Path, Text, Word};
 use Value::{List, Many, One, Refused, Switch};
 
 const KUBERNETES: &str = "netd takes subnets from etcd only and has no Kubernetes mode: leave it out, and use flanneld \
      for a cluster whose nodes hold the subnets";
 
-const fn row(
-    name: &'static str,
-    value: Value,
-    help: &'static str,
-    set: fn(&mut Draft, &str) -> Result<(), String>,
-) -> OptionRow {
+fn read<T: FromStr>(slot: &mut Option<T>, text: &str) -> bool {
+    let value: Option<T> = text.parse().ok();
+    let fine = value.is_some() || text.is_empty();
+    *slot = value;
+    fine
+}
+
+const fn row(name: &'static str, value: Value, set: Set, help: &'static str) -> OptionRow {
     OptionRow { name, value, help, set }
+}
+
+const fn without_effect(name: &'static str, value: Value) -> OptionRow {
+    row(name, value, NoEffect, "")
+}
+
+const fn of_kubernetes(name: &'static str) -> OptionRow {
+    row(name, Refused, Never(KUBERNETES), "")
 }
 
 /// The options, in the order of the usage.
@@ -48,140 +85,158 @@ pub(super) const OPTIONS: &[OptionRow] = &[
     row(
         "etcd-endpoints",
         List("URLS"),
+        By(Draft::endpoints),
         "etcd's client URLs, comma separated [http://127.0.0.1:4001,http://127.0.0.1:2379]",
-        |d, v| d.endpoints(v),
     ),
     row(
         "etcd-prefix",
         One("PREFIX"),
+        Word(|o| &mut o.store.etcd_prefix),
         "where network configuration and subnets are [/coreos.com/network]",
-        |d, v| d.prefix(v, |o| &mut o.store.etcd_prefix),
     ),
-    row("etcd-keyfile", One("FILE"), "the client's key (PEM)", |d, v| {
-        d.file(v, |o| &mut o.store.etcd_keyfile)
-    }),
-    row("etcd-certfile", One("FILE"), "the client's certificate (PEM)", |d, v| {
-        d.file(v, |o| &mut o.store.etcd_certfile)
-    }),
-    row("etcd-cafile", One("FILE"), "the authorities that are trusted (PEM)", |d, v| {
-        d.file(v, |o| &mut o.store.etcd_cafile)
-    }),
-    row("etcd-username", One("USER"), "etcd's user", |d, v| {
-        d.text(v, |o| &mut o.store.etcd_username)
-    }),
-    row("etcd-password", One("PASSWORD"), "its password", |d, v| {
-        d.text(v, |o| &mut o.store.etcd_password)
-    }),
+    row("etcd-keyfile", One("FILE"), File(|o| &mut o.store.etcd_keyfile), "the client's key (PEM)"),
+    row(
+        "etcd-certfile",
+        One("FILE"),
+        File(|o| &mut o.store.etcd_certfile),
+        "the client's certificate (PEM)",
+    ),
+    row(
+        "etcd-cafile",
+        One("FILE"),
+        File(|o| &mut o.store.etcd_cafile),
+        "the authorities that are trusted (PEM)",
+    ),
+    row("etcd-username", One("USER"), Text(|o| &mut o.store.etcd_username), "etcd's user"),
+    row("etcd-password", One("PASSWORD"), Text(|o| &mut o.store.etcd_password), "its password"),
     row(
         "iface",
         Many("NAME|IP"),
+        By(Draft::iface),
         "the interface between hosts; may be repeated, the first that is there is taken",
-        |d, v| d.push(v, |o| &mut o.iface.iface),
     ),
     row(
         "iface-regex",
         Many("REGEX"),
+        By(Draft::iface_regex),
         "the same by a regular expression on addresses, then on names",
-        |d, v| d.regex(v),
     ),
-    row("iface-can-reach", One("IP"), "the interface by which this address is reached", |d, v| {
-        d.address(v, |o| &mut o.iface.can_reach)
-    }),
+    row(
+        "iface-can-reach",
+        One("IP"),
+        Address(|o, v| read(&mut o.iface.can_reach, v)),
+        "the interface by which this address is reached",
+    ),
     row(
         "public-ip",
         One("IP"),
+        Address(|o, v| read(&mut o.iface.public_ip, v)),
         "the address other hosts reach this one by [the interface's]",
-        |d, v| d.address(v, |o| &mut o.iface.public_ip),
     ),
-    row("public-ipv6", One("IP"), "the same for IPv6", |d, v| {
-        d.address(v, |o| &mut o.iface.public_ipv6)
-    }),
+    row(
+        "public-ipv6",
+        One("IP"),
+        Address(|o, v| read(&mut o.iface.public_ipv6, v)),
+        "the same for IPv6",
+    ),
     row(
         "subnet-file",
         One("FILE"),
+        Path(|o| &mut o.subnet_file),
         "where the subnet is written for others [/run/flannel/subnet.env]",
-        |d, v| d.path(v, |o| &mut o.subnet_file),
     ),
     row(
         "subnet-lease-renew-margin",
         One("MINUTES"),
+        By(Draft::renew_margin),
         "1 to 1439; checked and else unused: netd keeps its lease alive",
-        |d, v| d.renew_margin(v),
     ),
-    row("ip-masq", Switch, "masquerade what leaves the network of the cluster [false]", |d, v| {
-        d.switch(v, |o, on| o.ip_masq = on)
-    }),
+    row(
+        "ip-masq",
+        Switch,
+        On(|o, on| o.ip_masq = on),
+        "masquerade what leaves the network of the cluster [false]",
+    ),
     row(
         "ip-masq-fully-random-disable",
         Switch,
+        On(|o, on| o.ip_masq_fully_random = !on),
         "do not choose the ports of masqueraded flows at random [false]",
-        |d, v| d.switch(v, |o, on| o.ip_masq_fully_random = !on),
     ),
     row(
         "iptables-forward-rules",
         Switch,
+        On(|o, on| o.forward_rules = on),
         "accept forwarded traffic of the network [true]",
-        |d, v| d.switch(v, |o, on| o.forward_rules = on),
     ),
     row(
         "iptables-resync",
         One("SECONDS"),
+        By(Draft::resync),
         "how often everything is looked at though nothing was heard of [60]",
-        |d, v| d.resync(v),
     ),
     row(
         "ip-blackhole-route",
         Switch,
+        On(|o, on| o.blackhole_route = on),
         "keep a blackhole route for the own subnet [false]",
-        |d, v| d.switch(v, |o, on| o.blackhole_route = on),
     ),
-    row("healthz-ip", One("IP"), "where /healthz and /readyz are served [0.0.0.0]", |d, v| {
-        d.health_ip(v)
-    }),
-    row("healthz-port", One("PORT"), "their port; 0 serves nothing [0]", |d, v| d.health_port(v)),
+    row(
+        "healthz-ip",
+        One("IP"),
+        By(Draft::health_ip),
+        "where /healthz and /readyz are served [0.0.0.0]",
+    ),
+    row("healthz-port", One("PORT"), By(Draft::health_port), "their port; 0 serves nothing [0]"),
     row(
         "cni-conf-dir",
         One("DIR"),
+        File(|o| &mut o.cni_conf_dir),
         "write a CNI network configuration there once ready",
-        |d, v| d.file(v, |o| &mut o.cni_conf_dir),
     ),
     row(
         "etcd-own-prefix",
         One("PREFIX"),
+        Word(|o| &mut o.store.etcd_own_prefix),
         "where netd keeps its own keys in etcd [/netd/v1]",
-        |d, v| d.prefix(v, |o| &mut o.store.etcd_own_prefix),
     ),
-    row("state-dir", One("DIR"), "what must survive a reboot [/var/lib/netd]", |d, v| {
-        d.path(v, |o| &mut o.state_dir)
-    }),
-    row("run-dir", One("DIR"), "sockets [/run/netd]", |d, v| d.path(v, |o| &mut o.run_dir)),
+    row(
+        "state-dir",
+        One("DIR"),
+        Path(|o| &mut o.state_dir),
+        "what must survive a reboot [/var/lib/netd]",
+    ),
+    row("run-dir", One("DIR"), Path(|o| &mut o.run_dir), "sockets [/run/netd]"),
     row(
         "log",
         One("FILTER"),
+        By(Draft::log),
         "error, warn, info, debug, trace, or a filter as netd=debug [info]",
-        |d, v| d.log(v),
     ),
     row(
         "v",
         One("NUMBER"),
+        By(Draft::verbosity),
         "flannel's log level: 0 is info, 1 to 4 debug, from 5 on trace",
-        |d, v| d.verbosity(v),
     ),
-    row("subnet-ttl", One("SECONDS"), "", |d, v| d.subnet_ttl(v)),
-    row("vmodule", One("TEXT"), "", |d, _| d.no_effect("vmodule")),
-    row("log_backtrace_at", One("TEXT"), "", |d, _| d.no_effect("log_backtrace_at")),
-    row("logtostderr", Switch, "", |d, _| d.no_effect("logtostderr")),
-    row("alsologtostderr", Switch, "", |d, _| d.no_effect("alsologtostderr")),
-    row("stderrthreshold", One("TEXT"), "", |d, _| d.no_effect("stderrthreshold")),
-    row("log_dir", One("TEXT"), "", |d, _| d.no_effect("log_dir")),
-    row("kube-subnet-mgr", Switch, "", |_, v| {
-        if v == "false" { Ok(()) } else { Err(KUBERNETES.to_owned()) }
-    }),
-    row("kube-api-url", Refused, "", |_, _| Err(KUBERNETES.to_owned())),
-    row("kubeconfig-file", Refused, "", |_, _| Err(KUBERNETES.to_owned())),
-    row("kube-annotation-prefix", Refused, "", |_, _| Err(KUBERNETES.to_owned())),
-    row("net-config-path", Refused, "", |_, _| Err(KUBERNETES.to_owned())),
-    row("set-node-network-unavailable", Refused, "", |_, _| Err(KUBERNETES.to_owned())),
+    row("subnet-ttl", One("SECONDS"), By(Draft::subnet_ttl), ""),
+    without_effect("vmodule", One("TEXT")),
+    without_effect("log_backtrace_at", One("TEXT")),
+    without_effect("logtostderr", Switch),
+    without_effect("alsologtostderr", Switch),
+    without_effect("stderrthreshold", One("TEXT")),
+    without_effect("log_dir", One("TEXT")),
+    row(
+        "kube-subnet-mgr",
+        Switch,
+        By(|_, v| if v == "false" { Ok(()) } else { Err(KUBERNETES.to_owned()) }),
+        "",
+    ),
+    of_kubernetes("kube-api-url"),
+    of_kubernetes("kubeconfig-file"),
+    of_kubernetes("kube-annotation-prefix"),
+    of_kubernetes("net-config-path"),
+    of_kubernetes("set-node-network-unavailable"),
 ];
 
 /// The option of that name; `_` may stand for `-`.

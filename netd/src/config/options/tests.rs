@@ -128,6 +128,47 @@ fn options_that_contradict_each_other_are_refused() {
 fn a_password_is_never_printed() {
     let options = read("-etcd-username u -etcd-password se-cret", &[]).unwrap();
     assert!(!format!("{options:?}").contains("se-cret"));
+    let flags = store_flags("--etcd-username u --etcd-password se-cret");
+    assert!(!format!("{flags:?}").contains("se-cret"));
+}
+
+fn store_flags(line: &str) -> StoreFlags {
+    let command = <StoreFlags as clap::Args>::augment_args(clap::Command::new("x"));
+    let matches = command.get_matches_from(std::iter::once("x").chain(line.split_whitespace()));
+    <StoreFlags as clap::FromArgMatches>::from_arg_matches(&matches).unwrap()
+}
+
+#[test]
+fn commands_find_the_store_where_the_agent_finds_it() {
+    let (_dir, path) = file(
+        "etcd-prefix = '/f'\netcd-endpoints = ['http://f:1', 'http://f:2']\niface = 'eth1'\n\
+         etcd-cafile = '/f.pem'",
+    );
+    let variables = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    };
+    let line = format!("--config {path} --etcd-cafile /line.pem");
+    let pairs = [
+        ("FLANNELD_ETCD_PREFIX", "/flanneld"),
+        ("NETD_ETCD_PREFIX", "/mine"),
+        ("NETD_ETCD_CAFILE", "/variable.pem"),
+    ];
+    let store = store_flags(&line).read(&variables(&pairs)).unwrap();
+    assert_eq!(Ok(store.clone()), read(&line, &pairs).map(|options| options.store));
+    assert_eq!(store.etcd_endpoints, "http://f:1,http://f:2");
+    assert_eq!(store.etcd_prefix, "/mine");
+    assert_eq!(store.etcd_cafile, Some("/line.pem".into()));
+    let store = store_flags("").read(&variables(&[("NETD_CONFIG", &path)])).unwrap();
+    assert_eq!(store.etcd_prefix, "/f");
+
+    let read = |line: &str, pairs: &[_]| store_flags(line).read(&variables(pairs)).unwrap_err();
+    let error = read("--etcd-endpoints 10.0.0.1:2379", &[]);
+    assert!(matches!(error, OptionsError::Usage(_)), "{error:?}");
+    let error = read("", &[("NETD_ETCD_ENDPOINTS", "x")]);
+    assert!(matches!(&error, OptionsError::Config(text) if text.contains("NETD_ETCD_ENDPOINTS")));
+    let (_dir, path) = file("etcd-prefx = '/a'");
+    let error = read("", &[("NETD_CONFIG", &path)]);
+    assert!(matches!(&error, OptionsError::Config(text) if text.contains("no option etcd-prefx")));
 }
 
 #[test]

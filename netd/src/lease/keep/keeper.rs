@@ -44,7 +44,7 @@ impl Keeper {
     /// finds it again.
     pub async fn stop(mut self) {
         if let Some((stop, task)) = self.alive.take() {
-            // The task may have ended already, for want of rights.
+            // The task may have ended already, with that which keeps the lease.
             let _ = stop.send(());
             let _ = task.await;
         }

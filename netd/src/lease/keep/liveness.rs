@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::record::WITHOUT_RIGHTS;
 use crate::lease::claims::{SignOfLife, encode};
 use crate::lease::{LeaseValue, Leases};
 use crate::store::{Backoff, Error, Fault, Session, Txn};
@@ -15,15 +16,21 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 pub(super) struct Liveness {
     leases: Leases,
     published: watch::Receiver<LeaseValue>,
+    /// Whether netd's own prefix may be written.
+    allowed: watch::Receiver<bool>,
     session: Option<Session>,
 }
 
 impl Liveness {
-    pub(super) fn new(leases: Leases, published: watch::Receiver<LeaseValue>) -> Self {
-        Self { leases, published, session: None }
+    pub(super) fn new(
+        leases: Leases,
+        published: watch::Receiver<LeaseValue>,
+        allowed: watch::Receiver<bool>,
+    ) -> Self {
+        Self { leases, published, allowed, session: None }
     }
 
-    /// Ends when it is told to, and without rights.
+    /// Ends when it is told to.
     pub(super) async fn run(mut self, stop: oneshot::Receiver<()>) {
         tokio::select! {
             // A sender that is gone aborts this task anyway.
@@ -40,16 +47,19 @@ impl Liveness {
 
     async fn live(&mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(500), TIME_TO_LIVE / 3);
-        loop {
+        let mut denied = Backoff::new(WITHOUT_RIGHTS.0, WITHOUT_RIGHTS.1);
+        // Its sender lives in the task that is aborted with this one.
+        while self.allowed.wait_for(|allowed| *allowed).await.is_ok() {
             match self.beat().await {
                 Ok(()) => {
                     backoff.reset();
+                    denied.reset();
                     tokio::time::sleep(TIME_TO_LIVE / 3).await;
                 }
                 Err(error) if error.is_permission_denied() => {
                     let error = cni::ErrorChain(&error).to_string();
-                    tracing::warn!(error, "no sign of life is given");
-                    return;
+                    tracing::warn!(error, "no sign of life is given; trying again");
+                    denied.wait().await;
                 }
                 Err(error) => {
                     let error = cni::ErrorChain(&error).to_string();

@@ -85,14 +85,35 @@ pub(super) fn of_watch(reason: &str) -> Fault {
     Fault::Unreachable(format!("etcd ended the watch: {reason}"))
 }
 
-/// A message and its causes, in which each cause repeats the one below it.
+/// A message and its causes, in which each cause repeats the one below it, and the last words of
+/// the message may be the first of the causes.
 fn chain(message: &str, source: &(dyn std::error::Error + 'static)) -> String {
     let causes = ErrorChain(source).to_string();
+    let last = message.rsplit(": ").next().unwrap_or_default();
     if message.is_empty() || causes.contains(message) {
         causes
     } else if message.contains(&causes) {
         message.to_owned()
     } else {
-        format!("{message}: {causes}")
+        let rest = causes.strip_prefix(last).map(str::to_owned);
+        format!("{message}{}", rest.unwrap_or_else(|| format!(": {causes}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Cause(&'static str);
+
+    #[test]
+    fn a_chain_repeats_nothing() {
+        let cause = Cause("read a body: broken pipe");
+        assert_eq!(chain("h2: read a body", &cause), "h2: read a body: broken pipe");
+        assert_eq!(chain("h2", &cause), "h2: read a body: broken pipe");
+        assert_eq!(chain("h2: read a body: broken pipe", &cause), "h2: read a body: broken pipe");
+        assert_eq!(chain("broken pipe", &cause), "read a body: broken pipe");
     }
 }

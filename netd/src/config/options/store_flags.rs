@@ -1,0 +1,81 @@
+//! The options of the store as flags of commands that are no agent.
+
+use std::collections::BTreeMap;
+
+use clap::error::Error as Usage;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use super::flags::CommandLine;
+use super::table::{self, OptionRow, Value};
+use super::{OptionsError, gather};
+use crate::config::store::StoreOptions;
+
+/// The file of options.
+const CONFIG: &str = "config";
+
+/// Flags of a command that talks to the store: `--config`, and the rows of the table that say
+/// where the store is.
+#[derive(Default)]
+pub struct StoreFlags(CommandLine);
+
+impl StoreFlags {
+    /// Reads the file and the environment, too, in the order of `netd run`.
+    ///
+    /// # Errors
+    /// [`OptionsError`] at the first option that makes no sense, also where it is not the store's:
+    /// one file and one environment serve agent and commands.
+    pub fn read(&self, env: &BTreeMap<String, String>) -> Result<StoreOptions, OptionsError> {
+        gather(&self.0, env).map(|options| options.store)
+    }
+}
+
+impl std::fmt::Debug for StoreFlags {
+    /// The options that were given; one of them may be a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.given.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Args for StoreFlags {
+    fn augment_args(command: Command) -> Command {
+        let file = flag(CONFIG, "FILE", "a TOML file of options");
+        let of_table = rows().map(|(row, word)| flag(row.name, word, row.help));
+        command.arg(file).args(of_table)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for StoreFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Usage> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Usage> {
+        let value = |name: &str| matches.get_one::<String>(name).cloned();
+        let given = rows().filter_map(|(row, _)| Some((row.name, value(row.name)?)));
+        self.0 = CommandLine { given: given.collect(), config: value(CONFIG), request: None };
+        Ok(())
+    }
+}
+
+/// The rows of the store, with the word for their value.
+fn rows() -> impl Iterator<Item = (&'static OptionRow, &'static str)> {
+    table::OPTIONS.iter().filter(|row| row.name.starts_with("etcd-")).filter_map(|row| {
+        match row.value {
+            Value::One(word) | Value::List(word) => Some((row, word)),
+            Value::Switch | Value::Many(_) | Value::Refused => None,
+        }
+    })
+}
+
+fn flag(name: &'static str, word: &'static str, help: &'static str) -> Arg {
+    let mut letters = help.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    let help: String = first.into_iter().chain(letters).collect();
+    Arg::new(name).long(name).value_name(word).help(help)
+}
