@@ -13,7 +13,7 @@ use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
 use super::{Goal, Health, Input};
-use crate::backend::{UnusablePeer, join};
+use crate::backend::UnusablePeer;
 use crate::lease::{ClusterEvent, ClusterView, Peer, SubnetKey};
 
 /// After an event that calls for a look at everything, others of the same cause follow.
@@ -41,7 +41,7 @@ impl Work {
         let mut own = goal.overlay.own();
         if goal.blackhole {
             goal.overlay.subnets().for_each(|net| {
-                join(&mut own, drivers::traffic::blackhole(net));
+                own.join(drivers::traffic::blackhole(net));
             });
         }
         Self {
@@ -223,8 +223,8 @@ impl Work {
             .collect();
         let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
         for (_, before, after) in &changes {
-            join(&mut all_before, before.clone());
-            join(&mut all_after, after.clone());
+            all_before.join(before.clone());
+            all_after.join(after.clone());
         }
         let plan = update(all_before, all_after);
         if plan.is_empty() {
