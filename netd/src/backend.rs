@@ -143,7 +143,7 @@ impl Overlay {
     pub fn own(&self) -> NetState {
         let mut state = NetState::default();
         for device in &self.devices {
-            join(&mut state, drivers::vxlan::device(device));
+            state.join(drivers::vxlan::device(device));
         }
         state
     }
@@ -174,17 +174,6 @@ impl Overlay {
             Backend::HostGw => host_gw::peer(&self.underlay, peer),
         }
     }
-}
-
-/// Adds what another state has. Both are parts of one whole and never contradict each other.
-pub(crate) fn join(into: &mut NetState, other: NetState) {
-    into.links.extend(other.links);
-    into.addrs.extend(other.addrs);
-    into.routes.extend(other.routes);
-    into.neighs.extend(other.neighs);
-    into.fdb.extend(other.fdb);
-    into.sysctls.extend(other.sysctls);
-    into.tables.extend(other.tables);
 }
 
 /// Of another backend: mixed clusters do not connect.

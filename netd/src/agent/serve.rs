@@ -1,6 +1,5 @@
 //! With a lease: keep it, keep the kernel right, tell others.
 
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use drivers::traffic::Traffic;
@@ -12,7 +11,7 @@ use super::standing::Standing;
 use super::start::Started;
 use super::{Agent, AgentError, announce, notify};
 use crate::lease::{ClusterEvent, Keeper, Status};
-use crate::reconcile::{Goal, Input, Listener, Reconciler};
+use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
 
 /// How long the store may take for a last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -30,9 +29,9 @@ pub(super) async fn serve(
 ) -> Result<(), AgentError> {
     let goal = goal(agent, &started);
     let keeper = agent.leases.keep(started.held.clone());
-    let reconciler = Reconciler::start(goal).map_err(AgentError::Thread)?;
     // Before the first look, so that nothing falls between.
-    let _listener = Listener::start(reconciler.inputs()).map_err(AgentError::Events)?;
+    let events = reconcile::listen().map_err(AgentError::Events)?;
+    let reconciler = Reconciler::start(goal, events).map_err(AgentError::Thread)?;
     let _watchdog = notify::watchdog(reconciler.inputs());
     let _peers = forward(agent.leases.watch(started.held.subnet), reconciler.inputs());
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
@@ -73,7 +72,7 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
 }
 
 /// Hands the cluster's events to the loop.
-fn forward(mut events: mpsc::Receiver<ClusterEvent>, to: Sender<Input>) -> JoinSet<()> {
+fn forward(mut events: mpsc::Receiver<ClusterEvent>, to: Inputs) -> JoinSet<()> {
     let mut task = JoinSet::new();
     task.spawn(async move {
         while let Some(event) = events.recv().await {

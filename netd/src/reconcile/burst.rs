@@ -28,6 +28,11 @@ impl Burst {
         self.before.entry(key).or_insert(before);
     }
 
+    /// Whether nothing has to be changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.again.is_empty() && !self.traffic
+    }
+
     /// All peers that have to be looked after.
     pub(super) fn keys(&self) -> BTreeSet<SubnetKey> {
         self.before.keys().chain(&self.again).copied().collect()

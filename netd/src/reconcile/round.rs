@@ -10,7 +10,6 @@ use netstate::{Datapath, Desired, Ns, Op, Plan, SysctlKey};
 use super::apply::{on_host, update};
 use super::retry::Retry;
 use super::work::Work;
-use crate::backend::join;
 use crate::lease::SubnetKey;
 
 /// The chain of iptables that is the administrator's, as plugin `firewall` has it.
@@ -54,7 +53,7 @@ impl Work {
         self.forwarding()?;
         self.choose_ways_anew();
         let mut wanted = self.own.clone();
-        self.peers.iter().for_each(|(_, entry)| join(&mut wanted, entry.wanted.clone()));
+        self.peers.iter().for_each(|(_, entry)| wanted.join(entry.wanted.clone()));
         let scope = self.goal.overlay.scope();
         let observed = self.kernel.observe(&scope).map_err(chain)?;
         let plan = Plan::between(&observed, &Desired(on_host(wanted)), &scope);

@@ -1,18 +1,19 @@
 //! The loop itself: inputs in, changes out.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use kernel::Kernel;
+use kernel::events::Notice;
 use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
 use super::burst::Burst;
+use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
-use super::{Goal, Health, Input, Notice};
-use crate::backend::{UnusablePeer, join};
+use super::{Goal, Health, Input};
+use crate::backend::UnusablePeer;
 use crate::lease::{ClusterEvent, ClusterView, Peer, SubnetKey};
 
 /// After an event that calls for a look at everything, others of the same cause follow.
@@ -40,7 +41,7 @@ impl Work {
         let mut own = goal.overlay.own();
         if goal.blackhole {
             goal.overlay.subnets().for_each(|net| {
-                join(&mut own, drivers::traffic::blackhole(net));
+                own.join(drivers::traffic::blackhole(net));
             });
         }
         Self {
@@ -56,26 +57,25 @@ impl Work {
         }
     }
 
-    /// Works until it is told to stop, or nobody is left to tell it.
-    pub(super) fn run(&mut self, inbox: &Receiver<Input>) {
+    /// Works until it is told to stop.
+    pub(super) fn run(&mut self, inbox: &mut Inbox) {
         loop {
-            let mut burst = Burst::default();
-            match inbox.recv_timeout(self.until_due()) {
-                Ok(input) => self.take(input, &mut burst),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            while let Ok(input) = inbox.try_recv() {
-                self.take(input, &mut burst);
-            }
-            self.act(&burst);
-            self.tell();
-            for ping in burst.pings {
+            inbox.wait(self.until_due());
+            let mut told = Burst::default();
+            inbox.inputs().for_each(|input| self.take(input, &mut told));
+            self.act(&told);
+            for ping in told.pings {
                 // Whoever asked has gone if he does not take the answer.
                 let _ = ping.send(());
             }
-            if burst.stop {
+            if told.stop {
                 return;
+            }
+            // The kernel's echo of these changes is there already, and needs no turn of its own.
+            let mut heard = Burst::default();
+            inbox.notices().iter().for_each(|notice| self.notice(notice, &mut heard));
+            if !heard.is_empty() {
+                self.act(&heard);
             }
         }
     }
@@ -89,30 +89,26 @@ impl Work {
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
-            Input::Noticed(all) if self.started => {
-                all.iter().for_each(|notice| self.notice(notice, burst));
-            }
-            // The first round looks at everything anyway.
-            Input::Noticed(_) => {}
             Input::Ping(sender) => burst.pings.push(sender),
             Input::Stop => burst.stop = true,
         }
     }
 
-    /// Changes what has to change.
+    /// Changes what has to change, and tells how it stands then.
     pub(super) fn act(&mut self, burst: &Burst) {
         let now = Instant::now();
         if self.started && self.next_round <= now {
             self.round();
-            return;
+        } else {
+            self.apply(burst);
+            if burst.traffic {
+                self.restore_traffic();
+            }
+            for key in self.peers.due(now) {
+                self.put_again(&key);
+            }
         }
-        self.apply(burst);
-        if burst.traffic {
-            self.restore_traffic();
-        }
-        for key in self.peers.due(now) {
-            self.put_again(&key);
-        }
+        self.tell();
     }
 
     /// What leads to a peer, by the backend.
@@ -172,6 +168,8 @@ impl Work {
 
     fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
         match notice {
+            // The first round looks at everything anyway.
+            _ if !self.started => {}
             Notice::Anywhere => self.next_round = Instant::now(),
             Notice::Link(name) => {
                 let overlay = &self.goal.overlay;
@@ -205,7 +203,7 @@ impl Work {
                     burst.again.insert(key);
                 }
             }
-            Notice::Traffic => burst.traffic = true,
+            Notice::Table => burst.traffic = true,
         }
     }
 
@@ -225,8 +223,8 @@ impl Work {
             .collect();
         let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
         for (_, before, after) in &changes {
-            join(&mut all_before, before.clone());
-            join(&mut all_after, after.clone());
+            all_before.join(before.clone());
+            all_after.join(after.clone());
         }
         let plan = update(all_before, all_after);
         if plan.is_empty() {

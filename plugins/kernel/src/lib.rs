@@ -13,6 +13,7 @@ pub mod closing;
 pub mod conntrack;
 mod datapath;
 mod error;
+pub mod events;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
 mod netlink;
