@@ -133,8 +133,9 @@ impl Add<'_> {
         site.shared.gateways = state::gateways(&self.conf, &inside)?;
         let ensure = site.ensure()?;
         let Site { shared, observed } = site;
+        // Our choice, so that the kernel need not be asked for its own.
         let mac = match self.conf.mac {
-            None if self.conf.macspoofchk => Some(mac::random()?),
+            None => Some(mac::random()?),
             given => given,
         };
         let port = state::port(&self.conf, &self.owner, self.request, shared.mtu, mac)?;

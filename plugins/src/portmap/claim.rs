@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use attach::wiring::Wiring;
 use cni::Error;
-use drivers::Owner;
 use drivers::ports::{Class, Mapping};
 use drivers::ruleset::Ip;
 use kernel::Kernel;
 use netstate::nft::Element;
-use netstate::{Desired, Ns, Plan};
+use netstate::{Ns, Plan};
 
+use super::Add;
 use super::conf::Conf;
 use crate::attachment::{attach_error, kernel_error};
 
@@ -19,19 +19,18 @@ const ATTEMPTS: usize = 64;
 
 /// Adds the elements, if no port is another's. The look and the commit are made one by the
 /// ruleset's generation number: the kernel refuses a commit for an older one.
-pub(super) fn commit(
-    wiring: &mut Wiring<'_>,
-    own: &Desired,
-    mappings: &[Mapping],
-    conf: &Conf,
-    owner: &Owner,
-) -> Result<(), Error> {
+pub(super) fn commit(wiring: &mut Wiring<'_>, add: &Add<'_>) -> Result<(), Error> {
+    let Add { conf, own, owner, .. } = *add;
+    let mappings = &add.flows.mappings;
     for class in &conf.classes {
         make_class(wiring, class)?;
     }
     let mut last = None;
-    for _ in 0..ATTEMPTS {
-        let generation = wiring.kernel().generation(&Ns::Host).map_err(|e| kernel_error(&e))?;
+    for attempt in 0..ATTEMPTS {
+        let generation = match attempt {
+            0 => add.generation,
+            _ => wiring.kernel().generation(&Ns::Host).map_err(|e| kernel_error(&e))?,
+        };
         if let Some(taken) = holder(wiring.kernel(), mappings, conf)? {
             return Err(taken);
         }
