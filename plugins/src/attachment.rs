@@ -48,6 +48,13 @@ pub(crate) fn netns_if_there(request: &Request) -> Option<Netns> {
     Netns::open(path).ok()
 }
 
+/// The namespace that a record was written for, if its path still leads to it.
+pub(crate) fn netns_of_record(recorded: &Namespace) -> Option<Netns> {
+    let netns = Netns::open(&recorded.path).ok()?;
+    let id = netns.id().ok()?;
+    ((id.dev, id.ino) == (recorded.dev, recorded.ino)).then_some(netns)
+}
+
 fn identify(netns: &Netns, path: PathBuf) -> Result<Namespace, Error> {
     let id = netns.id().map_err(|e| Error::netns(chain(&e)))?;
     Ok(Namespace { path, dev: id.dev, ino: id.ino })
@@ -68,8 +75,8 @@ pub(crate) fn store() -> Result<Store, Error> {
     Store::open().map_err(|e| attach_error(&e))
 }
 
-/// Refuses an ADD for an attachment that is there; one of another boot, or whose namespace is
-/// another by now, is forgotten by `forget` first.
+/// Refuses an ADD for an attachment that is there, in this namespace or in another that lives on; one
+/// of another boot, or whose namespace is gone, is forgotten by `forget` first.
 pub(crate) fn refuse_second_add(
     store: &Store,
     owner: &Owner,
@@ -80,9 +87,11 @@ pub(crate) fn refuse_second_add(
     let Some(record) = store.get(owner, plugin).map_err(|e| attach_error(&e))? else {
         return Ok(());
     };
-    let same =
-        record.netns.as_ref().is_some_and(|n| (n.dev, n.ino) == (namespace.dev, namespace.ino));
-    if same && store.is_of_this_boot(&record) {
+    let lives = record.netns.as_ref().is_some_and(|recorded| {
+        (recorded.dev, recorded.ino) == (namespace.dev, namespace.ino)
+            || netns_of_record(recorded).is_some()
+    });
+    if lives && store.is_of_this_boot(&record) {
         return Err(attach_error(&attach::Error::Attached { owner: owner.clone() }));
     }
     forget(&record)
