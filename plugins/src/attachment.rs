@@ -191,6 +191,13 @@ pub(crate) fn mac_of_result(request: &Request) -> Result<Option<Mac>, Error> {
     ends.next().map(|i| convert::mac("prevResult.interfaces", &i.mac)).transpose()
 }
 
+/// Whether the host's link towards a container may be one that was made for it: a result that names
+/// interfaces names that one. Otherwise it is the way to others too, as the parent of a macvlan is.
+pub(crate) fn is_of_result(result: &AddResult, link: &LinkName) -> bool {
+    let named = |i: &cni::Interface| i.sandbox.is_empty() && i.name == link.as_str();
+    result.interfaces.is_empty() || result.interfaces.iter().any(named)
+}
+
 /// Whether an interface of a result is the request's.
 pub(crate) fn is_container_end(interface: &cni::Interface, request: &Request) -> bool {
     interface.name == request.ifname && interface.sandbox == sandbox(request)
