@@ -129,7 +129,7 @@ impl Add<'_> {
         mut site: Site,
         addressing: AddResult,
     ) -> Result<AddResult, Error> {
-        let inside = state::interface(&self.conf, &addressing)?;
+        let inside = state::interface(&self.conf, &addressing, site.shared.mtu)?;
         site.shared.gateways = state::gateways(&self.conf, &inside)?;
         let ensure = site.ensure()?;
         let Site { shared, observed } = site;

@@ -60,6 +60,7 @@ impl Plugin for PortMap {
         if flows.mappings.is_empty() {
             return Ok(prev);
         }
+        claim::distinct(&flows.mappings)?;
         listener::check(&flows.mappings, conf.conflict == Conflict::Error)?;
         let ensured = tables::ensure(&mut kernel, &store, Constant::Inet);
         let generation = ensured.map_err(|e| attach_error(&e))?;
@@ -225,7 +226,7 @@ impl Add<'_> {
         }
         let mut steps = Vec::new();
         for (ip, gateway) in &self.flows.gateways {
-            if *ip == Ip::V4 {
+            if *ip == Ip::V4 && attachment::is_of_result(prev, gateway) {
                 let key = SysctlKey::conf("ipv4", gateway, "route_localnet");
                 let op = Op::SetSysctl { key, value: "1".to_owned(), optional: false };
                 steps.push(Step::ensure(Ns::Host, op));
