@@ -20,6 +20,7 @@ mod netlink;
 pub mod netns;
 mod nft;
 mod route;
+mod settle;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -40,7 +40,7 @@ const QUEUE: usize = 4 << 20;
 const TOGETHER: usize = 1024;
 /// The kernel puts up to a page of notifications into one datagram (`NLMSG_GOODSIZE`), at most
 /// 64 KiB.
-const LARGEST: usize = 64 << 10;
+pub(crate) const LARGEST: usize = 64 << 10;
 
 /// Where the kernel's state changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Events {
 }
 
 /// A socket that hears of these groups.
-fn join(protocol: Option<Protocol>, groups: &[u32]) -> io::Result<OwnedFd> {
+pub(crate) fn join(protocol: Option<Protocol>, groups: &[u32]) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
     // Beyond the system's limit where we may (`SO_RCVBUFFORCE` needs CAP_NET_ADMIN).
@@ -163,7 +163,7 @@ fn join(protocol: Option<Protocol>, groups: &[u32]) -> io::Result<OwnedFd> {
 
 /// Reads the next datagram into the buffer; false if there is none. An error (`ENOBUFS`) means that
 /// some were lost.
-fn receive(fd: &OwnedFd, buffer: &mut Vec<u8>) -> Result<bool, Errno> {
+pub(crate) fn receive(fd: &OwnedFd, buffer: &mut Vec<u8>) -> Result<bool, Errno> {
     loop {
         buffer.clear();
         match recv(fd, rustix::buffer::spare_capacity(buffer), RecvFlags::empty()) {

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::settle::Detection;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::Parseable;
 use netlink_packet_route::AddressFamily;
@@ -52,6 +53,28 @@ pub(crate) fn read_addr(body: &[u8], name: &LinkName) -> Option<(u32, Addr)> {
     }
     let net = IpNetwork::new(ip, message.header.prefix_len).ok()?;
     Some((message.header.index, Addr { link: name.clone(), net, dad }))
+}
+
+/// An IPv6 address with the index of its link and what is known of duplicates, from
+/// `RTM_NEWADDR`.
+pub(crate) fn read_detection(body: &[u8]) -> Option<(u32, IpAddr, Detection)> {
+    let message = AddressMessage::parse(body).ok()?;
+    let (mut ip, mut flags) = (None, AddressFlags::empty());
+    for attribute in message.attributes {
+        match attribute {
+            AddressAttribute::Address(there) => ip = Some(there),
+            AddressAttribute::Flags(there) => flags = there,
+            _ => {}
+        }
+    }
+    let state = if flags.contains(AddressFlags::Dadfailed) {
+        Detection::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) {
+        Detection::Tentative
+    } else {
+        Detection::Passed
+    };
+    Some((message.header.index, ip?, state))
 }
 
 /// A unicast or blackhole route with the index of its link, from `RTM_NEWROUTE`.
