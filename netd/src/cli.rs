@@ -4,6 +4,7 @@
 //! no sense; 64 for configuration that cannot be read or is not there. Results go to stdout, all
 //! else to stderr.
 
+mod agent;
 mod cni;
 mod config;
 mod failure;
@@ -33,6 +34,10 @@ enum Command {
     Cni(cni::Command),
     /// Run the agent: lease a subnet and connect it with all others
     Run(run::Args),
+    /// Tell how the agent on this host stands: 0 where it is ready, else 1
+    Status(agent::status::Args),
+    /// Print what the agent would change in the kernel now, as commands
+    Plan(agent::plan::Args),
     /// Show or change the cluster's network configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -53,6 +58,8 @@ pub fn main() -> ExitCode {
         _ => Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
             Command::Cni(command) => cni::run(&command),
             Command::Run(args) => run::run(&args),
+            Command::Status(args) => agent::status::run(&args),
+            Command::Plan(args) => agent::plan::run(&args),
             Command::Config(command) => config::run(&command),
             Command::Lease(command) => lease::run(&command),
             Command::SubnetEnv(args) => subnet_env::run(&args),

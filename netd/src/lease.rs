@@ -28,6 +28,7 @@ pub use admin::{AdminError, Overview, Owner};
 pub use error::{AcquireError, ConfigError};
 pub use held::Held;
 pub use host::{Host, UnknownHost};
+pub(crate) use keep::since_boot;
 pub use keep::{Keeper, Status};
 pub use key::{InvalidKey, SubnetKey};
 pub use keyspace::{InvalidPrefix, Keyspace};
