@@ -8,6 +8,7 @@ mod announce;
 mod error;
 mod http;
 mod insight;
+mod leave;
 mod lock;
 mod logging;
 mod macs;
@@ -31,6 +32,7 @@ use crate::store::Store;
 use crate::store::local::Local;
 
 pub use error::AgentError;
+pub use leave::{Left, cleanup, leave};
 pub use logging::log_to_stderr;
 
 use insight::Insight;

@@ -9,6 +9,7 @@ mod cni;
 mod config;
 mod failure;
 mod lease;
+mod leave;
 mod options;
 mod output;
 mod run;
@@ -44,6 +45,10 @@ enum Command {
     /// Show or change the leases of the cluster's hosts
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Remove what the agent has made on this host; its lease stays
+    Cleanup(leave::Args),
+    /// Remove what the agent has made on this host, and give its lease back
+    Leave(leave::Args),
     /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
     SubnetEnv(subnet_env::Args),
 }
@@ -62,6 +67,8 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => agent::plan::run(&args),
             Command::Config(command) => config::run(&command),
             Command::Lease(command) => lease::run(&command),
+            Command::Cleanup(args) => leave::cleanup(&args),
+            Command::Leave(args) => leave::leave(&args),
             Command::SubnetEnv(args) => subnet_env::run(&args),
         }),
     };

@@ -21,6 +21,7 @@ mod key;
 mod keyspace;
 mod leased;
 mod leases;
+mod leave;
 mod value;
 mod view;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Host, NETD, Output, PATIENCE, Place as _, wait_until};
+use e2e::{Host, NETD, Output, PATIENCE, Place as _, snapshot, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -131,4 +131,88 @@ fn plan_prints_what_would_be_done_and_does_nothing() -> Result<()> {
         ensure!(now.trim() == "0", "nothing was changed");
         Ok(())
     })
+}
+
+#[test]
+fn after_leave_the_host_is_as_it_was_and_its_lease_is_free() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::without_nodes(lab)?;
+        site.etcd.configure(VXLAN)?;
+        let host = lab.host("host1")?;
+        site.uplinks.push(site.internet.connect(lab, &host)?);
+        snapshot::quiet(&host)?;
+        // What netd turns on and leaves on; a FORWARD that drops, as dockerd leaves it; a link and a
+        // route of somebody else's.
+        host.sh("sysctl -qw net.ipv4.ip_forward=1; mkdir -p /etc/cni/net.d
+             iptables-nft -P FORWARD DROP; iptables-nft -N CNI-FORWARD; iptables-nft -N CNI-ADMIN
+             iptables-nft -A CNI-FORWARD -j CNI-ADMIN; iptables-nft -A FORWARD -j CNI-FORWARD
+             ip link add flannel.9 type vxlan id 9 dstport 8472 dev eth0
+             ip route add 198.51.100.0/24 via 192.0.2.1")?;
+        let before = snapshot::settled(&host)?;
+        let conflist = "-cni-conf-dir=/etc/cni/net.d";
+        let options = ["-ip-masq", "-ip-blackhole-route", conflist];
+        site.nodes.push(e2e::Node::start(&host, &site.etcd, &options)?);
+        site.add(lab, "host2", &[])?;
+        site.nodes.iter_mut().try_for_each(e2e::Node::wait_ready)?;
+        let rules = host.sh("nft list ruleset; ip route show proto 78")?.stdout;
+        ensure!(rules.contains("netd_cluster") && rules.contains("10.5.0.0/16"), "{rules}");
+        let key = format!("{}/subnets/{}", e2e::PREFIX, site.nodes[0].key()?);
+        let endpoints = format!("-etcd-endpoints={}", site.etcd.url());
+        let words = |command| vec![command, endpoints.as_str(), conflist];
+
+        let refused = netd(&host, &words("leave"))?;
+        ensure!(refused.code == 1 && refused.stderr.contains("another netd runs"), "{refused:?}");
+        // Killed, so that the sign of life is still there.
+        site.nodes[0].kill();
+        let cleaned = netd(&host, &words("cleanup"))?;
+        ensure!(cleaned.code == 0 && cleaned.stdout.contains("flannel.1"), "{cleaned:?}");
+        ensure!(site.etcd.list("/")?.iter().any(|(there, _)| *there == key), "the lease stays");
+        as_before(&host, &before)?;
+
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        ensure!(key.ends_with(&site.nodes[0].key()?), "the subnet is the same");
+        site.nodes[0].kill();
+        let left = netd(&host, &words("leave"))?;
+        ensure!(left.code == 0 && left.stdout.contains("lease 10.5."), "{left:?}");
+        as_before(&host, &before)?;
+        let machine = host.read("/etc/machine-id")?;
+        let keys = site.etcd.list("/")?;
+        let own = |there: &str| there == key || there.contains(machine.trim());
+        ensure!(keys.iter().all(|(there, _)| !own(there)), "{keys:?}");
+        ensure!(host.list("/var/lib/netd")? == ["lock"], "nothing is remembered");
+        // The other host has noticed.
+        let other = &site.nodes[1].host;
+        wait_until("the other host has no route to it", PATIENCE, || {
+            other.run(&["ip", "route", "show", "proto", "78"]).is_ok_and(|o| o.stdout.is_empty())
+        })?;
+
+        let again = netd(&host, &words("leave"))?;
+        ensure!(again.code == 0 && again.stdout.is_empty(), "{again:?}");
+        as_before(&host, &before)
+    })
+}
+
+#[test]
+fn leave_without_a_store_takes_the_host_away_and_says_what_stays() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 1, &["-ip-masq"])?;
+        let host = site.nodes[0].host.clone();
+        site.nodes[0].stop()?;
+        let url = site.etcd.url().to_owned();
+        let nobody = netd(&host, &["leave", "-etcd-endpoints=http://192.0.2.9:2379"])?;
+        ensure!(nobody.code == 1 && nobody.stderr.contains("not removed: "), "{nobody:?}");
+        ensure!(!host.interfaces()?.contains(&"flannel.1".to_owned()), "the device is gone");
+        let left = netd(&host, &["leave", &format!("-etcd-endpoints={url}")])?;
+        ensure!(left.code == 0 && left.stdout.contains("lease 10.5."), "{left:?}");
+        ensure!(site.etcd.list(&format!("{}/subnets", e2e::PREFIX))?.is_empty());
+        Ok(())
+    })
+}
+
+fn as_before(host: &Host, before: &str) -> Result<()> {
+    let after = snapshot::settled(host)?;
+    let differences = snapshot::differences(before, &after);
+    ensure!(differences.is_empty(), "{differences}");
+    Ok(())
 }

@@ -76,6 +76,7 @@ pub struct Backend {
     /// The interface between hosts.
     pub interface: String,
     /// Where others reach this host.
+    #[serde(rename = "publicIP")]
     pub public_ip: String,
     /// Of containers, in bytes.
     pub mtu: u32,
