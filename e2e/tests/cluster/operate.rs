@@ -23,7 +23,7 @@ fn status(host: &Host) -> Result<Value> {
 
 /// The value of a metric, with its labels.
 fn metric(site: &Site, name: &str) -> Result<Option<f64>> {
-    let (code, text) = site.nodes[0].health("metrics")?;
+    let (code, text) = site.nodes.first().context("a host")?.health("metrics")?;
     ensure!(code == 200, "{code}: {text}");
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map(|value| value.parse().context("a number")).transpose()
