@@ -6,11 +6,15 @@
 
 mod announce;
 mod error;
-mod health;
+mod http;
+mod insight;
+mod leave;
 mod lock;
 mod logging;
 mod macs;
+mod metrics;
 mod notify;
+mod reach;
 mod serve;
 mod signals;
 mod standing;
@@ -28,9 +32,12 @@ use crate::store::Store;
 use crate::store::local::Local;
 
 pub use error::AgentError;
+pub use leave::{Left, cleanup, leave};
 pub use logging::log_to_stderr;
 
+use insight::Insight;
 use lock::Lock;
+use reach::Noted;
 use signals::Signals;
 use standing::Standing;
 
@@ -44,6 +51,7 @@ struct Agent {
     leases: Leases,
     local: Arc<dyn Store>,
     standing: watch::Sender<Standing>,
+    insight: Insight,
 }
 
 /// Runs the agent until SIGTERM or SIGINT. Must be called on a thread that stays in the host's
@@ -67,14 +75,18 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let local = Local::open(&options.state_dir.join(LOCAL)).map_err(AgentError::Local)?;
     let mut signals = Signals::install().map_err(AgentError::Signals)?;
     let (standing, seen) = watch::channel(Standing::default());
-    let _health = match options.health {
-        Some(at) => Some(health::serve(at, seen.clone()).await?),
-        None => None,
+    let (store, reach) = Noted::new(store);
+    let insight = Insight {
+        endpoints: options.store.etcd_endpoints.clone(),
+        standing: seen.clone(),
+        store: reach,
+        running: Arc::default(),
     };
+    let _http = http::serve(options.health, &options.run_dir, &insight).await?;
     let _socket = announce::socket(&options.run_dir, &seen)?;
     let _status = notify::status(seen);
     let leases = Leases::new(store, keys, host);
-    let agent = Agent { options, leases, local: Arc::new(local), standing };
+    let agent = Agent { options, leases, local: Arc::new(local), standing, insight };
     let started = tokio::select! {
         started = start::start(&agent, previous) => started?,
         () = signals.heard() => {

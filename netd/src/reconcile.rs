@@ -12,14 +12,17 @@
 
 mod apply;
 mod burst;
+mod counts;
 mod inbox;
 mod peers;
+mod plan;
 mod retry;
 mod round;
 #[cfg(test)]
 mod tests;
 mod work;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use tokio::sync::{oneshot, watch};
 use crate::backend::Overlay;
 use crate::lease::ClusterEvent;
 
+pub use counts::{Counts, LastRound};
 pub use inbox::{Ended, Inputs};
 
 use inbox::Inbox;
@@ -63,6 +67,9 @@ pub enum Input {
     Cluster(ClusterEvent),
     /// Answers when its turn comes: the loop works.
     Ping(oneshot::Sender<()>),
+    /// Answers with the commands that a look at everything would run now, and runs none; or says
+    /// why it cannot tell.
+    Plan(oneshot::Sender<Result<Vec<String>, String>>),
     /// The end.
     Stop,
 }
@@ -76,8 +83,10 @@ pub struct Health {
     pub trouble: Option<String>,
     /// Peers there are.
     pub peers: usize,
-    /// Peers that are not connected, with the first reason.
+    /// Peers that are not connected.
     pub unconnected: usize,
+    /// How many of them for which kind of reason.
+    pub reasons: BTreeMap<&'static str, usize>,
     /// The reason for one of them.
     pub reason: Option<String>,
 }
@@ -97,6 +106,7 @@ pub fn listen() -> io::Result<Events> {
 pub struct Reconciler {
     inputs: Inputs,
     health: watch::Receiver<Health>,
+    counts: watch::Receiver<Counts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -109,10 +119,11 @@ impl Reconciler {
     pub fn start(goal: Goal, events: Events) -> io::Result<Self> {
         let (inputs, mut inbox) = Inbox::new(events)?;
         let (report, health) = watch::channel(Health::default());
+        let (counting, counts) = watch::channel(Counts::default());
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
-            work::Work::new(Kernel::open(None), goal, report).run(&mut inbox);
+            work::Work::new(Kernel::open(None), goal, report, counting).run(&mut inbox);
         })?;
-        Ok(Self { inputs, health, thread: Some(thread) })
+        Ok(Self { inputs, health, counts, thread: Some(thread) })
     }
 
     /// Where to send inputs.
@@ -125,6 +136,12 @@ impl Reconciler {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// What it has done; changes are not told.
+    #[must_use]
+    pub fn counts(&self) -> watch::Receiver<Counts> {
+        self.counts.clone()
     }
 }
 

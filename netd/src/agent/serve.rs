@@ -1,15 +1,17 @@
 //! With a lease: keep it, keep the kernel right, tell others.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drivers::traffic::Traffic;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::insight::{Overdue, Running};
 use super::signals::Signals;
 use super::standing::Standing;
 use super::start::Started;
 use super::{Agent, AgentError, announce, notify};
+use crate::api::status::Backend;
 use crate::lease::{ClusterEvent, Keeper, Status};
 use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
 
@@ -37,8 +39,11 @@ pub(super) async fn serve(
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
+    let running = running(agent, &started, &reconciler, keeper.status());
+    // Set once, here.
+    let _ = agent.insight.running.set(running);
     loop {
-        let pause = announce_if_due(agent, &started);
+        let pause = announce_if_due(agent, &started).min(note_overdue(agent));
         tokio::select! {
             () = signals.heard() => break,
             Ok(()) = health.changed() => {
@@ -52,6 +57,28 @@ pub(super) async fn serve(
     notify::stopping();
     drain(keeper).await;
     Ok(())
+}
+
+fn running(
+    agent: &Agent,
+    started: &Started,
+    reconciler: &Reconciler,
+    lease: watch::Receiver<Status>,
+) -> Running {
+    Running {
+        subnet: started.held.subnet,
+        backend: Backend {
+            kind: started.held.value.backend_type.clone(),
+            interface: started.overlay.parent().to_string(),
+            public_ip: started.held.value.public_ip.to_string(),
+            mtu: started.overlay.mtu(),
+        },
+        lease,
+        inputs: reconciler.inputs(),
+        counts: reconciler.counts(),
+        since: Instant::now(),
+        resync: agent.options.resync,
+    }
 }
 
 fn goal(agent: &Agent, started: &Started) -> Goal {
@@ -110,6 +137,21 @@ fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
             WRITE_PAUSE
         }
     }
+}
+
+/// Notes what time has made wrong. Gives how long that stays so, if nothing happens.
+fn note_overdue(agent: &Agent) -> Duration {
+    let Overdue { reason, look_again } = agent.insight.overdue();
+    agent.standing.send_if_modified(|standing| {
+        let news = standing.overdue != reason;
+        match &reason {
+            Some(reason) if news => tracing::error!(%reason, "not ready"),
+            Some(_) | None => {}
+        }
+        standing.overdue = reason;
+        news
+    });
+    look_again
 }
 
 fn note_lease(standing: &watch::Sender<Standing>, status: &Status) {

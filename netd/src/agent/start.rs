@@ -1,16 +1,20 @@
 //! From options to a lease.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use cni::ErrorChain;
+use ipnetwork::IpNetwork;
 use kernel::Kernel;
 use netd_api::SubnetEnv;
+use serde::{Deserialize, Serialize};
 
 use super::{Agent, AgentError, macs};
 use crate::backend::{Backend, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::lease::{Held, SubnetKey, Wanted};
-use crate::store::{Backoff, Txn};
+use crate::store::{Backoff, Store, Txn};
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
@@ -37,7 +41,7 @@ pub(super) async fn start(
 ) -> Result<Started, AgentError> {
     let previous = match previous {
         Some(previous) => Some(previous),
-        None => remembered(agent).await?,
+        None => remembered_subnet(agent.local.as_ref(), prefix(agent)).await?,
     };
     if let Some(previous) = &previous {
         tracing::info!(subnet = %previous, "had this subnet before");
@@ -67,6 +71,11 @@ async fn attempt(
     let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
     let Some(held) = lease(agent, &config, &wanted).await else { return Ok(None) };
     remember(agent, &held.subnet).await?;
+    let v6 = config.ipv6.map(|(network, _)| network.into());
+    let networks = std::iter::once(IpNetwork::from(config.network)).chain(v6);
+    let networks = networks.map(|network| network.to_string()).collect();
+    let made = Remembered { networks, public_ip: Some(held.value.public_ip) };
+    made.write(agent.local.as_ref(), prefix(agent)).await?;
     let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let overlay =
         backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
@@ -142,20 +151,65 @@ fn wait(agent: &Agent, reason: &str) {
     });
 }
 
-fn key(agent: &Agent) -> String {
-    format!("/subnet/{}", agent.options.store.etcd_prefix.trim_matches('/'))
+fn prefix(agent: &Agent) -> &str {
+    &agent.options.store.etcd_prefix
+}
+
+fn key(what: &str, prefix: &str) -> String {
+    format!("/{what}/{}", prefix.trim_matches('/'))
 }
 
 /// The subnet file is gone after a reboot; this is not.
-async fn remembered(agent: &Agent) -> Result<Option<SubnetKey>, AgentError> {
-    let entry = agent.local.get(&key(agent)).await.map_err(AgentError::Local)?;
+pub(super) async fn remembered_subnet(
+    local: &dyn Store,
+    prefix: &str,
+) -> Result<Option<SubnetKey>, AgentError> {
+    let entry = local.get(&key("subnet", prefix)).await.map_err(AgentError::Local)?;
     Ok(entry.and_then(|entry| String::from_utf8_lossy(&entry.value).parse().ok()))
 }
 
 async fn remember(agent: &Agent, subnet: &SubnetKey) -> Result<(), AgentError> {
-    if remembered(agent).await? == Some(*subnet) {
+    if remembered_subnet(agent.local.as_ref(), prefix(agent)).await? == Some(*subnet) {
         return Ok(());
     }
-    let txn = Txn::new().put(key(agent), subnet.to_string().into_bytes(), None);
+    let key = key("subnet", prefix(agent));
+    let txn = Txn::new().put(key, subnet.to_string().into_bytes(), None);
     agent.local.txn(txn).await.map(drop).map_err(AgentError::Local)
+}
+
+/// What has to be known to take back what was made, beside devices and subnet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Remembered {
+    networks: BTreeSet<String>,
+    /// The address that was published with the lease.
+    #[serde(rename = "publicIP")]
+    pub(super) public_ip: Option<Ipv4Addr>,
+}
+
+impl Remembered {
+    /// What was written last; nothing where that cannot be read.
+    pub(super) async fn read(local: &dyn Store, prefix: &str) -> Result<Self, AgentError> {
+        let entry = local.get(&key("made", prefix)).await.map_err(AgentError::Local)?;
+        let made = entry.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+        Ok(made.unwrap_or_default())
+    }
+
+    /// The networks for which iptables' FORWARD was opened.
+    pub(super) fn networks(&self) -> impl Iterator<Item = IpNetwork> {
+        self.networks.iter().filter_map(|network| network.parse().ok())
+    }
+
+    /// Networks of before are kept: a network that is made larger is opened beside the old one.
+    async fn write(mut self, local: &dyn Store, prefix: &str) -> Result<(), AgentError> {
+        let before = Self::read(local, prefix).await?;
+        self.networks.extend(before.networks.iter().cloned());
+        if self == before {
+            return Ok(());
+        }
+        // Writing to memory cannot fail.
+        let bytes = serde_json::to_vec(&self).unwrap_or_default();
+        let txn = Txn::new().put(key("made", prefix), bytes, None);
+        local.txn(txn).await.map(drop).map_err(AgentError::Local)
+    }
 }

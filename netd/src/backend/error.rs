@@ -59,3 +59,15 @@ pub enum UnusablePeer {
         what: String,
     },
 }
+
+impl UnusablePeer {
+    /// A word for the kind of reason, as metrics have it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OtherBackend { .. } => "other-backend",
+            Self::Missing(_) => "lease-incomplete",
+            Self::Data { .. } => "lease-invalid",
+        }
+    }
+}

@@ -274,7 +274,7 @@ impl Keeping {
 }
 
 /// The time since boot, with the time that the host slept.
-fn since_boot() -> Duration {
+pub(crate) fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
 }

@@ -11,6 +11,8 @@ use crate::config::network::BackendConf;
 use crate::lease::{ClusterView, LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
+mod plan;
+
 const OWN_MAC: &str = "02:00:00:00:00:01";
 
 /// A host with an uplink, and the loop of a backend on it.

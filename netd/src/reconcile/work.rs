@@ -8,11 +8,11 @@ use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
-use super::burst::Burst;
+use super::burst::{Burst, Question};
 use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
-use super::{Goal, Health, Input};
+use super::{Counts, Goal, Health, Input};
 use crate::backend::UnusablePeer;
 use crate::lease::{ClusterEvent, ClusterView, Peer, SubnetKey};
 
@@ -30,14 +30,20 @@ pub(super) struct Work {
     pub(super) health: Health,
     pub(super) trouble: Option<Retry>,
     report: watch::Sender<Health>,
+    pub(super) counts: watch::Sender<Counts>,
     /// The peers are known.
-    started: bool,
+    pub(super) started: bool,
     /// When everything is looked at next.
     pub(super) next_round: Instant,
 }
 
 impl Work {
-    pub(super) fn new(kernel: Kernel, goal: Goal, report: watch::Sender<Health>) -> Self {
+    pub(super) fn new(
+        kernel: Kernel,
+        goal: Goal,
+        report: watch::Sender<Health>,
+        counts: watch::Sender<Counts>,
+    ) -> Self {
         let mut own = goal.overlay.own();
         if goal.blackhole {
             goal.overlay.subnets().for_each(|net| {
@@ -52,6 +58,7 @@ impl Work {
             health: Health::default(),
             trouble: None,
             report,
+            counts,
             started: false,
             next_round: Instant::now(),
         }
@@ -64,10 +71,7 @@ impl Work {
             let mut told = Burst::default();
             inbox.inputs().for_each(|input| self.take(input, &mut told));
             self.act(&told);
-            for ping in told.pings {
-                // Whoever asked has gone if he does not take the answer.
-                let _ = ping.send(());
-            }
+            self.answer(told.questions);
             if told.stop {
                 return;
             }
@@ -89,7 +93,8 @@ impl Work {
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
-            Input::Ping(sender) => burst.pings.push(sender),
+            Input::Ping(sender) => burst.questions.push(Question::Ping(sender)),
+            Input::Plan(sender) => burst.questions.push(Question::Plan(sender)),
             Input::Stop => burst.stop = true,
         }
     }
@@ -134,6 +139,7 @@ impl Work {
     }
 
     fn reset(&mut self, view: ClusterView, burst: &mut Burst) {
+        self.count(|counts| counts.listings += 1);
         let gone: Vec<_> =
             self.peers.iter().map(|(k, _)| *k).filter(|k| !view.peers.contains_key(k)).collect();
         gone.into_iter().for_each(|key| self.delete(key, burst));
@@ -167,6 +173,10 @@ impl Work {
     }
 
     fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
+        self.count(|counts| {
+            counts.events += 1;
+            counts.losses += u64::from(*notice == Notice::Anywhere);
+        });
         match notice {
             // The first round looks at everything anyway.
             _ if !self.started => {}
