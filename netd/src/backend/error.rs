@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
+
 /// Why the configured backend cannot be used. Displays as a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackend {
@@ -58,6 +60,11 @@ pub enum UnusablePeer {
         /// What.
         what: String,
     },
+    /// A route to it would lead away what is this host's, or its own tunnel.
+    #[error(
+        "a route to its subnet would lead {0} away, which is this host's or its own: release that lease"
+    )]
+    InTheWay(IpNetwork),
 }
 
 impl UnusablePeer {

@@ -71,7 +71,9 @@ impl Peers {
             self.waiting.remove(&(retry.due, *key));
         }
         for net in key.networks() {
-            self.by_base.remove(&net.network());
+            if self.by_base.get(&net.network()) == Some(key) {
+                self.by_base.remove(&net.network());
+            }
         }
         for fdb in &entry.wanted.fdb {
             if self.by_mac.get(&fdb.mac) == Some(key) {
