@@ -75,6 +75,7 @@ impl UnusablePeer {
             Self::OtherBackend { .. } => "other-backend",
             Self::Missing(_) => "lease-incomplete",
             Self::Data { .. } => "lease-invalid",
+            Self::InTheWay(_) => "in-the-way",
         }
     }
 }
