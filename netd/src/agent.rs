@@ -10,6 +10,7 @@ mod health;
 mod lock;
 mod logging;
 mod macs;
+mod memory;
 mod notify;
 mod serve;
 mod signals;
@@ -31,6 +32,7 @@ pub use error::AgentError;
 pub use logging::log_to_stderr;
 
 use lock::Lock;
+use memory::Memory;
 use signals::Signals;
 use standing::Standing;
 
@@ -43,6 +45,7 @@ struct Agent {
     options: Options,
     leases: Leases,
     local: Arc<dyn Store>,
+    memory: Memory,
     standing: watch::Sender<Standing>,
 }
 
@@ -74,7 +77,9 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let _socket = announce::socket(&options.run_dir, &seen)?;
     let _status = notify::status(seen);
     let leases = Leases::new(store, keys, host);
-    let agent = Agent { options, leases, local: Arc::new(local), standing };
+    let local: Arc<dyn Store> = Arc::new(local);
+    let memory = Memory::new(Arc::clone(&local), &options.store.etcd_prefix);
+    let agent = Agent { options, leases, local, memory, standing };
     let started = tokio::select! {
         started = start::start(&agent, previous) => started?,
         () = signals.heard() => {

@@ -10,6 +10,7 @@ mod bad_input;
 mod files;
 mod foreign;
 mod heal;
+mod kills;
 mod options;
 mod overlay;
 mod reach;

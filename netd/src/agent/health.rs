@@ -57,7 +57,11 @@ pub(super) async fn serve(
 
 async fn answer(mut stream: TcpStream, standing: &watch::Receiver<Standing>) -> io::Result<()> {
     let head = head(&mut stream).await?;
-    let reply = reply(&head, standing.borrow().not_ready());
+    let (not_ready, remark) = {
+        let standing = standing.borrow();
+        (standing.not_ready(), standing.remark())
+    };
+    let reply = reply(&head, not_ready, remark);
     stream.write_all(reply.as_bytes()).await?;
     stream.shutdown().await
 }
@@ -73,14 +77,17 @@ async fn head(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn reply(head: &str, not_ready: Option<String>) -> String {
+fn reply(head: &str, not_ready: Option<String>, remark: Option<String>) -> String {
     let mut words = head.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = path.split('?').next().unwrap_or_default();
     let (status, body) = match (method, path) {
         ("GET" | "HEAD", "/healthz") => ("200 OK", "flanneld is running".to_owned()),
         ("GET" | "HEAD", "/readyz") => match not_ready {
-            None => ("200 OK", "flanneld is ready".to_owned()),
+            None => {
+                let remark = remark.map(|remark| format!("; {remark}")).unwrap_or_default();
+                ("200 OK", format!("flanneld is ready{remark}"))
+            }
             Some(why) => ("503 Service Unavailable", format!("flanneld is not ready yet: {why}")),
         },
         ("GET" | "HEAD", _) => ("404 Not Found", "there are /healthz and /readyz".to_owned()),
@@ -100,16 +107,19 @@ mod tests {
 
     #[test]
     fn the_answers_are_flannels_and_a_refusal_says_why() {
-        let healthy = reply("GET /healthz HTTP/1.1\r\n\r\n", Some("x".into()));
+        let healthy = reply("GET /healthz HTTP/1.1\r\n\r\n", Some("x".into()), None);
         assert!(healthy.starts_with("HTTP/1.1 200 OK\r\n"), "{healthy}");
         assert!(healthy.ends_with("\r\n\r\nflanneld is running"), "{healthy}");
-        assert!(reply("GET /readyz?a HTTP/1.1\r\n", None).ends_with("\r\nflanneld is ready"));
-        let not = reply("GET /readyz HTTP/1.1\r\n", Some("no lease".into()));
+        assert!(reply("GET /readyz?a HTTP/1.1\r\n", None, None).ends_with("\r\nflanneld is ready"));
+        let away = reply("GET /readyz HTTP/1.1\r\n", None, Some("the store is away".into()));
+        assert!(away.starts_with("HTTP/1.1 200 "), "{away}");
+        assert!(away.ends_with("\r\nflanneld is ready; the store is away"), "{away}");
+        let not = reply("GET /readyz HTTP/1.1\r\n", Some("no lease".into()), None);
         assert!(not.starts_with("HTTP/1.1 503 "), "{not}");
         assert!(not.ends_with("flanneld is not ready yet: no lease"), "{not}");
-        assert!(reply("GET / HTTP/1.1\r\n", None).starts_with("HTTP/1.1 404 "));
-        assert!(reply("POST /readyz HTTP/1.1\r\n", None).starts_with("HTTP/1.1 405 "));
-        let head = reply("HEAD /healthz HTTP/1.1\r\n", None);
+        assert!(reply("GET / HTTP/1.1\r\n", None, None).starts_with("HTTP/1.1 404 "));
+        assert!(reply("POST /readyz HTTP/1.1\r\n", None, None).starts_with("HTTP/1.1 405 "));
+        let head = reply("HEAD /healthz HTTP/1.1\r\n", None, None);
         assert!(head.ends_with("\r\n\r\n") && head.contains("Content-Length: 19\r\n"), "{head}");
     }
 }

@@ -4,11 +4,10 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use drivers::traffic::Traffic;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::signals::Signals;
-use super::standing::Standing;
 use super::start::Started;
 use super::{Agent, AgentError, announce, notify};
 use crate::lease::{ClusterEvent, Keeper, Status};
@@ -34,7 +33,12 @@ pub(super) async fn serve(
     // Before the first look, so that nothing falls between.
     let _listener = Listener::start(reconciler.inputs()).map_err(AgentError::Events)?;
     let _watchdog = notify::watchdog(reconciler.inputs());
-    let _peers = forward(agent.leases.watch(started.held.subnet), reconciler.inputs());
+    if let Some(view) = started.peers.clone() {
+        let known = Input::Cluster(ClusterEvent::Reset(view));
+        // It has ended only if it could not begin.
+        let _ = reconciler.inputs().send(known);
+    }
+    let _peers = forward(agent, agent.leases.watch(started.held.subnet), reconciler.inputs());
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
@@ -46,7 +50,10 @@ pub(super) async fn serve(
                 let health = health.borrow_and_update().clone();
                 agent.standing.send_modify(|standing| standing.health = health);
             }
-            Ok(()) = lease.changed() => note_lease(&agent.standing, &lease.borrow_and_update()),
+            Ok(()) = lease.changed() => {
+                let status = lease.borrow_and_update().clone();
+                note_lease(agent, &status).await;
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -72,17 +79,33 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
     }
 }
 
-/// Hands the cluster's events to the loop.
-fn forward(mut events: mpsc::Receiver<ClusterEvent>, to: Sender<Input>) -> JoinSet<()> {
-    let mut task = JoinSet::new();
-    task.spawn(async move {
+/// Hands the cluster's events to the loop, and to the memory; says whether the store is there.
+fn forward(
+    agent: &Agent,
+    mut events: mpsc::Receiver<ClusterEvent>,
+    to: Sender<Input>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (keep, kept) = mpsc::unbounded_channel();
+    tasks.spawn(agent.memory.clone().follow(kept));
+    let standing = agent.standing.clone();
+    tasks.spawn(async move {
         while let Some(event) = events.recv().await {
+            if let ClusterEvent::Away(reason) = event {
+                standing.send_modify(|standing| standing.away = reason);
+                continue;
+            }
+            if matches!(event, ClusterEvent::Reset(_)) {
+                standing.send_if_modified(|standing| standing.away.take().is_some());
+            }
+            // The memory ends with this task only.
+            let _ = keep.send(event.clone());
             if to.send(Input::Cluster(event)).is_err() {
                 return;
             }
         }
     });
-    task
+    tasks
 }
 
 /// Writes the files for others once everything was made for the first time. Gives how long to
@@ -113,8 +136,14 @@ fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
     }
 }
 
-fn note_lease(standing: &watch::Sender<Standing>, status: &Status) {
-    standing.send_if_modified(|standing| {
+async fn note_lease(agent: &Agent, status: &Status) {
+    if let Status::Held(held) = status
+        && let Err(error) = agent.memory.keep_lease(held).await
+    {
+        let error = cni::ErrorChain(&error).to_string();
+        tracing::warn!(error, "the lease is not kept on this host");
+    }
+    agent.standing.send_if_modified(|standing| {
         let lost = match status {
             Status::Held(_) => None,
             Status::Lost { reason } => Some(reason.clone()),

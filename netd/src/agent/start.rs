@@ -6,10 +6,11 @@ use cni::ErrorChain;
 use kernel::Kernel;
 use netd_api::SubnetEnv;
 
+use super::memory::Remembered;
 use super::{Agent, AgentError, macs};
-use crate::backend::{Backend, Overlay};
+use crate::backend::{Backend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
-use crate::lease::{Held, SubnetKey, Wanted};
+use crate::lease::{AcquireError, ClusterView, ConfigError, Held, LeaseValue, SubnetKey, Wanted};
 use crate::store::{Backoff, Txn};
 use crate::underlay::{self, Underlay};
 
@@ -25,6 +26,8 @@ pub(super) struct Started {
     pub(super) held: Held,
     pub(super) overlay: Overlay,
     pub(super) env: SubnetEnv,
+    /// The other hosts as they were known before, where the store does not say.
+    pub(super) peers: Option<ClusterView>,
 }
 
 /// Waits for a configuration, chooses the interface, and leases a subnet.
@@ -42,31 +45,111 @@ pub(super) async fn start(
     if let Some(previous) = &previous {
         tracing::info!(subnet = %previous, "had this subnet before");
     }
+    let mut remembered = agent.memory.recall().await?;
     loop {
-        let (config, backend) = configuration(agent).await;
-        if let Some(started) = attempt(agent, previous, config, backend).await? {
-            return Ok(started);
+        let config = match configuration(agent, remembered.is_some()).await {
+            Ok(config) => config,
+            Err(away) => {
+                if let Some(remembered) = remembered.take() {
+                    return resume(agent, remembered, away).await;
+                }
+                continue;
+            }
+        };
+        match attempt(agent, previous, config, remembered.is_some()).await? {
+            Attempt::Started(started) => return Ok(*started),
+            Attempt::OtherConfig => tracing::info!("there is another network configuration"),
+            Attempt::Away(away) => {
+                if let Some(remembered) = remembered.take() {
+                    return resume(agent, remembered, away).await;
+                }
+            }
         }
-        tracing::info!("there is another network configuration");
     }
 }
 
-/// A lease with this configuration; `None` when there is another one before there is a lease.
+/// A network configuration that can be used, and its bytes.
+struct Configuration {
+    config: NetworkConfig,
+    backend: Backend,
+    json: Vec<u8>,
+}
+
+/// What came of asking for a lease.
+enum Attempt {
+    Started(Box<Started>),
+    /// There is another configuration before there is a lease.
+    OtherConfig,
+    /// The store is away, and what was known before will do.
+    Away(String),
+}
+
+/// What is to be known before a lease is taken.
+struct Prepared {
+    config: NetworkConfig,
+    backend: Backend,
+    underlay: Underlay,
+    macs: Macs,
+    value: LeaseValue,
+}
+
+/// A lease with this configuration.
 async fn attempt(
     agent: &Agent,
     previous: Option<SubnetKey>,
+    configuration: Configuration,
+    impatient: bool,
+) -> Result<Attempt, AgentError> {
+    let Configuration { config, backend, json } = configuration;
+    let prepared = prepare(agent, config, backend).await?;
+    let value = prepared.value.clone();
+    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
+    let held = match lease(agent, &prepared.config, &wanted, impatient).await {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(Attempt::OtherConfig),
+        Err(away) => return Ok(Attempt::Away(away)),
+    };
+    remember(agent, &held.subnet).await?;
+    agent.memory.keep_config(&json).await?;
+    agent.memory.keep_lease(&held).await?;
+    finish(agent, prepared, held).map(|started| Attempt::Started(Box::new(started)))
+}
+
+/// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
+/// as long as nobody else has it. The store is asked as soon as it is there.
+async fn resume(
+    agent: &Agent,
+    remembered: Remembered,
+    away: String,
+) -> Result<Started, AgentError> {
+    let Remembered { config, mut held, view } = remembered;
+    tracing::warn!(
+        subnet = %held.subnet, peers = view.peers.len(),
+        "the store does not answer; going on with what was known before"
+    );
+    let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
+    let prepared = prepare(agent, config, backend).await?;
+    held.value = prepared.value.clone();
+    agent.standing.send_modify(|standing| standing.away = Some(away));
+    Ok(Started { peers: Some(view), ..finish(agent, prepared, held)? })
+}
+
+async fn prepare(
+    agent: &Agent,
     config: NetworkConfig,
     backend: Backend,
-) -> Result<Option<Started>, AgentError> {
+) -> Result<Prepared, AgentError> {
     let dual = config.ipv6.is_some();
     let mut kernel = Kernel::open(None);
     let underlay = interface(agent, &mut kernel, dual)?;
     let devices = backend.devices(dual).map_err(AgentError::Backend)?;
     let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
     let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
-    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
-    let Some(held) = lease(agent, &config, &wanted).await else { return Ok(None) };
-    remember(agent, &held.subnet).await?;
+    Ok(Prepared { config, backend, underlay, macs, value })
+}
+
+fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, AgentError> {
+    let Prepared { config, backend, underlay, macs, .. } = prepared;
     let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let overlay =
         backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
@@ -81,21 +164,27 @@ async fn attempt(
         subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
         backend = %held.value.backend_type, "leased"
     );
-    Ok(Some(Started { config, held, overlay, env }))
+    Ok(Started { config, held, overlay, env, peers: None })
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
 /// said once.
-async fn configuration(agent: &Agent) -> (NetworkConfig, Backend) {
+///
+/// # Errors
+/// Why the store does not say, if this is not to be waited for: it is away, or was built anew.
+async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
     loop {
-        let reason = match agent.leases.config().await {
-            Ok(config) => match Backend::parse(&config.backend) {
+        let reason = match agent.leases.config_text().await {
+            Ok((config, json)) => match Backend::parse(&config.backend) {
                 Ok(backend) => {
                     tracing::info!(network = %config.network, backend = backend.kind(), "network");
-                    return (config, backend);
+                    return Ok(Configuration { config, backend, json });
                 }
                 Err(error) => ErrorChain(&error).to_string(),
             },
+            Err(error @ (ConfigError::Store(_) | ConfigError::Absent { .. })) if impatient => {
+                return Err(ErrorChain(&error).to_string());
+            }
             Err(error) => ErrorChain(&error).to_string(),
         };
         wait(agent, &reason);
@@ -116,16 +205,27 @@ fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay,
 
 /// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it, or
 /// when it is made larger; `None` then.
-async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Option<Held> {
+///
+/// # Errors
+/// Why the store does not answer, if this is not to be waited for.
+async fn lease(
+    agent: &Agent,
+    config: &NetworkConfig,
+    wanted: &Wanted,
+    impatient: bool,
+) -> Result<Option<Held>, String> {
     let mut backoff = Backoff::new(LEASE_PAUSES.0, LEASE_PAUSES.1);
     loop {
         match agent.leases.acquire(config, wanted).await {
-            Ok(held) => return Some(held),
+            Ok(held) => return Ok(Some(held)),
+            Err(error @ AcquireError::Store(_)) if impatient => {
+                return Err(ErrorChain(&error).to_string());
+            }
             Err(error) => wait(agent, &ErrorChain(&error).to_string()),
         }
         backoff.wait().await;
         if agent.leases.config().await.is_ok_and(|now| now != *config) {
-            return None;
+            return Ok(None);
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum ClusterEvent {
         /// What is wrong with it.
         reason: String,
     },
+    /// The store cannot be followed at present, and why; or it is followed again.
+    Away(Option<String>),
 }
 
 /// What is known of the other hosts. Pure: the store's news in, events out.
@@ -58,6 +60,7 @@ impl View {
     pub(super) fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
         match news {
             Followed::Listed(listing) => self.reset(listing),
+            Followed::Away(reason) => vec![ClusterEvent::Away(reason)],
             Followed::Changed(changes) => {
                 changes.into_iter().filter_map(|change| self.change(change)).collect()
             }

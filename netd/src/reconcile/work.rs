@@ -89,6 +89,8 @@ impl Work {
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
+            // What is known stays as it is.
+            Input::Cluster(ClusterEvent::Away(_)) => {}
             Input::Noticed(all) if self.started => {
                 all.iter().for_each(|notice| self.notice(notice, burst));
             }
