@@ -6,6 +6,7 @@
 
 mod announce;
 mod error;
+mod guard;
 mod health;
 mod lock;
 mod logging;

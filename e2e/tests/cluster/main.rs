@@ -14,6 +14,7 @@ mod kills;
 mod options;
 mod overlay;
 mod reach;
+mod repair;
 mod restart;
 mod routes;
 mod scale;

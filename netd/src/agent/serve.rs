@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::signals::Signals;
 use super::start::Started;
-use super::{Agent, AgentError, announce, notify};
+use super::{Agent, AgentError, announce, guard, notify};
 use crate::lease::{ClusterEvent, Keeper, Status};
 use crate::reconcile::{Goal, Input, Listener, Reconciler};
 
@@ -42,8 +42,13 @@ pub(super) async fn serve(
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
+    let files = announce::files(&agent.options, &started.env);
+    let mut guarded = None;
     loop {
-        let pause = announce_if_due(agent, &started);
+        let pause = announce_if_due(agent, &files);
+        if agent.standing.borrow().announced {
+            guarded.get_or_insert_with(|| guard::files(files.clone()));
+        }
         tokio::select! {
             () = signals.heard() => break,
             Ok(()) = health.changed() => {
@@ -110,7 +115,7 @@ fn forward(
 
 /// Writes the files for others once everything was made for the first time. Gives how long to
 /// wait before another try.
-fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
+fn announce_if_due(agent: &Agent, files: &[guard::Wanted]) -> Duration {
     let due = {
         let standing = agent.standing.borrow();
         standing.health.synced && !standing.announced
@@ -118,7 +123,7 @@ fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
     if !due {
         return Duration::from_secs(3600);
     }
-    match announce::write(&agent.options, &started.env) {
+    match announce::write(files) {
         Ok(()) => {
             agent.standing.send_modify(|standing| {
                 standing.announced = true;
