@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Chain, Cni, Container, Host, Lab, PATIENCE, Place as _, PluginSet, Proto, probe, wait_until,
+    Chain, Cni, Container, Host, Lab, PATIENCE, Place as _, PluginSet, Proto, nft, probe,
+    wait_until,
 };
+use nftables::expr::Expression;
 use serde_json::{Value, json};
 
 const PROTOS: [Proto; 2] = [Proto::Tcp, Proto::Udp];
@@ -148,9 +150,8 @@ fn after_del_nothing_is_left(site: &Site) -> Result<()> {
         member.chain.del(&Cni::new(&member.container))?;
         member.chain.del(&Cni::new(&member.container)).context("DEL again")?;
     }
-    let ruleset = site.host.run(&["nft", "list", "table", "inet", "netd"])?.stdout;
-    ensure!(ruleset.matches("elements").count() == 1, "left: {ruleset}");
-    ensure!(ruleset.contains("\"red\"") && ruleset.contains("\"blue\""), "{ruleset}");
+    let bridges = ["blue", "red"].map(|name| Expression::String(name.into())).to_vec();
+    assert_eq!(nft::filled(&site.host, "inet", "netd")?, [("bridges".to_owned(), bridges)].into());
     Ok(())
 }
 

@@ -64,6 +64,33 @@ fn gc_takes_the_link_out_of_a_container_that_lives_on() -> Result<()> {
     })
 }
 
+/// The parent is the host's way out: what is opened there is open to everybody.
+#[test]
+fn portmap_and_firewall_open_nothing_on_the_parent() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        host.sh("ip link add eth0 up type veth peer name far; ip link set far up")?;
+        host.sh("ip addr add 10.7.0.1/24 dev eth0; iptables -P FORWARD DROP")?;
+        let mut chain = network("1.0.0");
+        let plugins = chain.conflist.pointer_mut("/plugins").and_then(Value::as_array_mut);
+        plugins.context("plugins")?.extend([
+            json!({ "type": "portmap", "capabilities": { "portMappings": true } }),
+            json!({ "type": "firewall" }),
+        ]);
+        let ports = json!({ "portMappings": [{ "hostPort": 8080, "containerPort": 80 }] });
+        let mut chain = chain.with_args(ports);
+        let cni = Cni::new(&host.add_container("c1")?);
+        chain.add(&cni)?;
+        chain.check(&cni)?;
+        let rules = host.run(&["iptables-save"])?.stdout;
+        ensure!(!rules.contains("eth0"), "{rules}");
+        let key = host.sh("cat /proc/sys/net/ipv4/conf/eth0/route_localnet")?.stdout;
+        ensure!(key.trim() == "0", "route_localnet is {key}");
+        chain.del(&cni)
+    })
+}
+
 fn network(version: &str) -> Chain {
     Chain::new(json!({ "cniVersion": version, "name": "wire", "plugins": [
         { "type": "macvlan", "master": "eth0", "mode": "bridge",

@@ -72,9 +72,11 @@ fn the_mtu_is_on_the_bridge_and_both_ends_and_may_be_the_uplinks() -> Result<()>
     Lab::run(|lab| {
         let (_internet, host) = on_the_internet(lab)?;
         host.sh("ip link set eth0 mtu 1380")?;
-        for (name, number, mtu, bytes) in
-            [("a", 1, json!(1400), 1400), ("b", 2, json!("auto"), 1380)]
-        {
+        for (name, number, mtu, bytes) in [
+            ("a", 1, json!(1400), 1400),
+            ("b", 2, json!("auto"), 1380),
+            ("c", 3, json!(1200), 1200),
+        ] {
             let container = host.add_container(name)?;
             let cni = Cni::new(&container);
             let mut chain = bridge(name, number, json!({ "mtu": mtu }));
@@ -88,6 +90,55 @@ fn the_mtu_is_on_the_bridge_and_both_ends_and_may_be_the_uplinks() -> Result<()>
                 ensure!(shown.contains(&format!(" mtu {bytes} ")), "{shown}");
             }
         }
+        Ok(())
+    })
+}
+
+/// Of the IPv6 default routes of two networks the kernel makes one with two next hops.
+#[test]
+fn two_networks_of_both_families_stay_as_they_were_made() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        let container = host.add_container("c1")?;
+        let mut chains = Vec::new();
+        for (name, number, ifname) in [("a", 1, "eth0"), ("b", 2, "eth1")] {
+            let range = |subnet: String| json!([{ "subnet": subnet }]);
+            let ranges =
+                [range(format!("10.{number}.0.0/24")), range(format!("fd00:{number}::/64"))];
+            let ipam = json!({ "type": "host-local", "ranges": ranges });
+            let keys = json!({ "isDefaultGateway": true, "ipam": ipam });
+            let (mut chain, cni) =
+                (bridge(name, number, keys), Cni::new(&container).ifname(ifname));
+            chain.add(&cni)?;
+            chains.push((chain, cni));
+        }
+        for (chain, cni) in &chains {
+            chain.check(cni).with_context(|| cni.ifname.clone())?;
+        }
+        container.run(&["ip", "-6", "route", "del", "default", "via", "fd00:2::1"])?;
+        let lost = chains.iter().map(|(chain, cni)| chain.check(cni).is_err());
+        ensure!(lost.collect::<Vec<_>>() == [false, true], "only that of the second is lost");
+        Ok(())
+    })
+}
+
+/// Names that do not fit into `ifalias` are cut there.
+#[test]
+fn a_network_may_have_the_longest_name_that_a_directory_can() -> Result<()> {
+    Lab::run(|lab| {
+        let host = lab.host("host")?;
+        PluginSet::Ours.install(&host)?;
+        let cni = Cni::new(&host.add_container("c1")?);
+        let ipam = json!({ "type": "host-local", "subnet": "10.1.0.0/24" });
+        let conf = json!({ "type": "bridge", "ipMasq": true, "ipam": ipam });
+        let list = json!({ "cniVersion": "1.1.0", "name": "n".repeat(255), "plugins": [conf] });
+        let mut chain = Chain::new(list);
+        chain.add(&cni)?;
+        chain.check(&cni)?;
+        chain.del(&cni)?;
+        let links = host.run(&["ip", "-o", "link", "show", "type", "veth"])?.stdout;
+        ensure!(links.is_empty(), "{links}");
         Ok(())
     })
 }

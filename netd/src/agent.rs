@@ -7,12 +7,16 @@
 mod announce;
 mod error;
 mod guard;
-mod health;
+mod http;
+mod insight;
+mod leave;
 mod lock;
 mod logging;
 mod macs;
 mod memory;
+mod metrics;
 mod notify;
+mod reach;
 mod serve;
 mod signals;
 mod standing;
@@ -30,10 +34,13 @@ use crate::store::Store;
 use crate::store::local::Local;
 
 pub use error::AgentError;
+pub use leave::{Left, cleanup, leave};
 pub use logging::log_to_stderr;
 
+use insight::Insight;
 use lock::Lock;
 use memory::Memory;
+use reach::Noted;
 use signals::Signals;
 use standing::Standing;
 
@@ -48,6 +55,7 @@ struct Agent {
     local: Arc<dyn Store>,
     memory: Memory,
     standing: watch::Sender<Standing>,
+    insight: Insight,
 }
 
 /// Runs the agent until SIGTERM or SIGINT. Must be called on a thread that stays in the host's
@@ -71,16 +79,20 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let local = Local::open(&options.state_dir.join(LOCAL)).map_err(AgentError::Local)?;
     let mut signals = Signals::install().map_err(AgentError::Signals)?;
     let (standing, seen) = watch::channel(Standing::default());
-    let _health = match options.health {
-        Some(at) => Some(health::serve(at, seen.clone()).await?),
-        None => None,
+    let (store, reach) = Noted::new(store);
+    let insight = Insight {
+        endpoints: options.store.etcd_endpoints.clone(),
+        standing: seen.clone(),
+        store: reach,
+        running: Arc::default(),
     };
+    let _http = http::serve(options.health, &options.run_dir, &insight).await?;
     let _socket = announce::socket(&options.run_dir, &seen)?;
     let _status = notify::status(seen);
     let leases = Leases::new(store, keys, host);
     let local: Arc<dyn Store> = Arc::new(local);
     let memory = Memory::new(Arc::clone(&local), &options.store.etcd_prefix);
-    let agent = Agent { options, leases, local, memory, standing };
+    let agent = Agent { options, leases, local, memory, standing, insight };
     let started = tokio::select! {
         started = start::start(&agent, previous) => started?,
         () = signals.heard() => {

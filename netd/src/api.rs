@@ -1,3 +1,4 @@
 //! netd's sockets.
 
 pub mod attach;
+pub mod status;

@@ -143,7 +143,7 @@ impl Overlay {
     pub fn own(&self) -> NetState {
         let mut state = NetState::default();
         for device in &self.devices {
-            join(&mut state, drivers::vxlan::device(device));
+            state.join(drivers::vxlan::device(device));
         }
         state
     }
@@ -168,23 +168,34 @@ impl Overlay {
         peer: &Peer,
         direct: &mut dyn FnMut(IpAddr) -> bool,
     ) -> Result<NetState, UnusablePeer> {
+        if let Some(net) = self.led_away(peer) {
+            return Err(UnusablePeer::InTheWay(net));
+        }
         match &self.backend {
             Backend::Alloc => Ok(NetState::default()),
             Backend::Vxlan(conf) => conf.peer(&self.devices, peer, direct),
             Backend::HostGw => host_gw::peer(&self.underlay, peer),
         }
     }
+
+    /// What a route to a peer's subnet would lead away: a part of this host's own subnets (a longer
+    /// prefix wins over the bridge's route), or an address between hosts (the tunnel would lead
+    /// into itself, and the way to the store with it). flannel makes such routes.
+    fn led_away(&self, peer: &Peer) -> Option<IpNetwork> {
+        let own = self.subnets().find(|own| peer.subnet.networks().any(|net| overlap(*own, net)));
+        let (here, value) = (&self.underlay, &peer.value);
+        let v4 = [here.v4, value.public_ip].map(IpAddr::from);
+        let v6 = [here.v6, value.public_ipv6].into_iter().flatten().map(IpAddr::from);
+        let mut between = v4.into_iter().chain(v6);
+        own.or_else(|| {
+            let inside = |ip: &IpAddr| peer.subnet.networks().any(|net| net.contains(*ip));
+            between.find(inside).map(IpNetwork::from)
+        })
+    }
 }
 
-/// Adds what another state has. Both are parts of one whole and never contradict each other.
-pub(crate) fn join(into: &mut NetState, other: NetState) {
-    into.links.extend(other.links);
-    into.addrs.extend(other.addrs);
-    into.routes.extend(other.routes);
-    into.neighs.extend(other.neighs);
-    into.fdb.extend(other.fdb);
-    into.sysctls.extend(other.sysctls);
-    into.tables.extend(other.tables);
+fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
+    a.contains(b.network()) || b.contains(a.network())
 }
 
 /// Of another backend: mixed clusters do not connect.

@@ -4,10 +4,12 @@
 //! no sense; 64 for configuration that cannot be read or is not there. Results go to stdout, all
 //! else to stderr.
 
+mod agent;
 mod cni;
 mod config;
 mod failure;
 mod lease;
+mod leave;
 mod options;
 mod output;
 mod run;
@@ -33,12 +35,20 @@ enum Command {
     Cni(cni::Command),
     /// Run the agent: lease a subnet and connect it with all others
     Run(run::Args),
+    /// Tell how the agent on this host stands: 0 where it is ready, else 1
+    Status(agent::status::Args),
+    /// Print what the agent would change in the kernel now, as commands
+    Plan(agent::plan::Args),
     /// Show or change the cluster's network configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Show or change the leases of the cluster's hosts
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Remove what the agent has made on this host; its lease stays
+    Cleanup(leave::Args),
+    /// Remove what the agent has made on this host, and give its lease back
+    Leave(leave::Args),
     /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
     SubnetEnv(subnet_env::Args),
 }
@@ -53,8 +63,12 @@ pub fn main() -> ExitCode {
         _ => Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
             Command::Cni(command) => cni::run(&command),
             Command::Run(args) => run::run(&args),
+            Command::Status(args) => agent::status::run(&args),
+            Command::Plan(args) => agent::plan::run(&args),
             Command::Config(command) => config::run(&command),
             Command::Lease(command) => lease::run(&command),
+            Command::Cleanup(args) => leave::cleanup(&args),
+            Command::Leave(args) => leave::leave(&args),
             Command::SubnetEnv(args) => subnet_env::run(&args),
         }),
     };

@@ -21,6 +21,7 @@ mod key;
 mod keyspace;
 mod leased;
 mod leases;
+mod leave;
 mod value;
 mod view;
 
@@ -28,6 +29,7 @@ pub use admin::{AdminError, Overview, Owner};
 pub use error::{AcquireError, ConfigError};
 pub use held::Held;
 pub use host::{Host, UnknownHost};
+pub(crate) use keep::since_boot;
 pub use keep::{Keeper, Status};
 pub use key::{InvalidKey, SubnetKey};
 pub use keyspace::{InvalidPrefix, Keyspace};

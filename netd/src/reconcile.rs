@@ -1,8 +1,8 @@
 //! The one loop that makes the kernel hold what it should, and keeps it so.
 //!
 //! A thread of its own owns the desired state and the only sockets that write ([`Kernel`] is
-//! synchronous). It is told of the cluster's events and of the kernel's ([`listen`]); events only
-//! say when and where. One peer's event costs by that peer alone: what was wanted of it before and
+//! synchronous). It is told of the cluster's events and listens to the kernel's; events only say
+//! when and where. One peer's event costs by that peer alone: what was wanted of it before and
 //! what is wanted now are compared, nothing is read. Everything is looked at once at the start, on
 //! a timer, after losses, and where a device or the table of rules was touched. What failed is
 //! tried again, each peer by itself, and holds nobody else up.
@@ -12,29 +12,34 @@
 
 mod apply;
 mod burst;
-mod listen;
+mod counts;
+mod inbox;
 mod peers;
+mod plan;
 mod retry;
 mod round;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use std::net::IpAddr;
-use std::sync::mpsc;
+use std::collections::BTreeMap;
+use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use drivers::traffic::Traffic;
-use ipnetwork::IpNetwork;
+use drivers::vxlan::ROUTE_PROTOCOL;
 use kernel::Kernel;
-use netstate::{LinkName, Mac};
+use kernel::events::{Events, Own};
 use tokio::sync::{oneshot, watch};
 
 use crate::backend::Overlay;
 use crate::lease::ClusterEvent;
 
-pub use listen::Listener;
+pub use counts::{Counts, LastRound};
+pub use inbox::{Ended, Inputs};
+
+use inbox::Inbox;
 
 /// The thread's name. nf_tables tells everybody who made a change by it, 15 bytes at most
 /// (`NFTA_GEN_PROC_NAME`).
@@ -60,31 +65,13 @@ pub struct Goal {
 pub enum Input {
     /// Something happened to another host.
     Cluster(ClusterEvent),
-    /// The kernel's state changed, in several places.
-    Noticed(Vec<Notice>),
     /// Answers when its turn comes: the loop works.
     Ping(oneshot::Sender<()>),
+    /// Answers with the commands that a look at everything would run now, and runs none; or says
+    /// why it cannot tell.
+    Plan(oneshot::Sender<Result<Vec<String>, String>>),
     /// The end.
     Stop,
-}
-
-/// Where the kernel's state changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// Perhaps anywhere: events were lost.
-    Anywhere,
-    /// A link of this name is new, changed or gone.
-    Link(LinkName),
-    /// An address of some link is gone.
-    Address(IpAddr),
-    /// A route to this network is gone, or another is there.
-    Route(IpNetwork),
-    /// A permanent neighbour of this address is gone, or has another link-layer address.
-    Neighbour(IpAddr, Option<Mac>),
-    /// A forwarding entry for this link-layer address is gone, or leads elsewhere.
-    Forwarding(Mac, Option<IpAddr>),
-    /// Somebody else changed the table of rules.
-    Traffic,
 }
 
 /// How it stands.
@@ -96,17 +83,30 @@ pub struct Health {
     pub trouble: Option<String>,
     /// Peers there are.
     pub peers: usize,
-    /// Peers that are not connected, with the first reason.
+    /// Peers that are not connected.
     pub unconnected: usize,
+    /// How many of them for which kind of reason.
+    pub reasons: BTreeMap<&'static str, usize>,
     /// The reason for one of them.
     pub reason: Option<String>,
+}
+
+/// Hears of whatever the loop keeps and somebody else touches, in the calling thread's network
+/// namespace, from now on.
+///
+/// # Errors
+/// Where a netlink socket cannot be opened.
+pub fn listen() -> io::Result<Events> {
+    let table = drivers::traffic::id();
+    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, thread: THREAD })
 }
 
 /// The loop, from outside. Dropping it ends the loop; the kernel keeps what was made.
 #[derive(Debug)]
 pub struct Reconciler {
-    inputs: mpsc::Sender<Input>,
+    inputs: Inputs,
     health: watch::Receiver<Health>,
+    counts: watch::Receiver<Counts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -116,18 +116,19 @@ impl Reconciler {
     ///
     /// # Errors
     /// Where no thread can be made.
-    pub fn start(goal: Goal) -> std::io::Result<Self> {
-        let (inputs, inbox) = mpsc::channel();
+    pub fn start(goal: Goal, events: Events) -> io::Result<Self> {
+        let (inputs, mut inbox) = Inbox::new(events)?;
         let (report, health) = watch::channel(Health::default());
+        let (counting, counts) = watch::channel(Counts::default());
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
-            work::Work::new(Kernel::open(None), goal, report).run(&inbox);
+            work::Work::new(Kernel::open(None), goal, report, counting).run(&mut inbox);
         })?;
-        Ok(Self { inputs, health, thread: Some(thread) })
+        Ok(Self { inputs, health, counts, thread: Some(thread) })
     }
 
     /// Where to send inputs.
     #[must_use]
-    pub fn inputs(&self) -> mpsc::Sender<Input> {
+    pub fn inputs(&self) -> Inputs {
         self.inputs.clone()
     }
 
@@ -135,6 +136,12 @@ impl Reconciler {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// What it has done; changes are not told.
+    #[must_use]
+    pub fn counts(&self) -> watch::Receiver<Counts> {
+        self.counts.clone()
     }
 }
 

@@ -4,6 +4,9 @@ use cni::{AddResult, Error, Request};
 
 use crate::callee::Callee;
 
+/// Those of this program's plugins that give addresses.
+const OWN: [&str; 2] = ["host-local", "static"];
+
 /// The IPAM plugin of a request; none where the configuration has no `ipam.type`.
 pub(crate) struct Ipam<'r> {
     request: &'r Request,
@@ -14,10 +17,16 @@ impl<'r> Ipam<'r> {
     /// Finds the plugin that `ipam.type` names in CNI_PATH.
     ///
     /// # Errors
-    /// It is not there.
+    /// It is not there, or is one of this program's that makes interfaces: `bridge` as its own IPAM
+    /// plugin would call itself for ever.
     pub(crate) fn of(request: &'r Request) -> Result<Self, Error> {
         let name = request.conf.ipam.plugin_type.as_str();
         let callee = if name.is_empty() { None } else { Some(Callee::find(name, &request.path)?) };
+        if matches!(callee, Some(Callee::Own(_))) && !OWN.contains(&name) {
+            return Err(Error::config(format!(
+                "ipam.type: {name:?} gives no addresses: use \"host-local\" or \"static\""
+            )));
+        }
         Ok(Self { request, callee })
     }
 

@@ -48,6 +48,13 @@ pub(crate) fn netns_if_there(request: &Request) -> Option<Netns> {
     Netns::open(path).ok()
 }
 
+/// The namespace that a record was written for, if its path still leads to it.
+pub(crate) fn netns_of_record(recorded: &Namespace) -> Option<Netns> {
+    let netns = Netns::open(&recorded.path).ok()?;
+    let id = netns.id().ok()?;
+    ((id.dev, id.ino) == (recorded.dev, recorded.ino)).then_some(netns)
+}
+
 fn identify(netns: &Netns, path: PathBuf) -> Result<Namespace, Error> {
     let id = netns.id().map_err(|e| Error::netns(chain(&e)))?;
     Ok(Namespace { path, dev: id.dev, ino: id.ino })
@@ -68,8 +75,8 @@ pub(crate) fn store() -> Result<Store, Error> {
     Store::open().map_err(|e| attach_error(&e))
 }
 
-/// Refuses an ADD for an attachment that is there; one of another boot, or whose namespace is
-/// another by now, is forgotten by `forget` first.
+/// Refuses an ADD for an attachment that is there, in this namespace or in another that lives on; one
+/// of another boot, or whose namespace is gone, is forgotten by `forget` first.
 pub(crate) fn refuse_second_add(
     store: &Store,
     owner: &Owner,
@@ -80,9 +87,11 @@ pub(crate) fn refuse_second_add(
     let Some(record) = store.get(owner, plugin).map_err(|e| attach_error(&e))? else {
         return Ok(());
     };
-    let same =
-        record.netns.as_ref().is_some_and(|n| (n.dev, n.ino) == (namespace.dev, namespace.ino));
-    if same && store.is_of_this_boot(&record) {
+    let lives = record.netns.as_ref().is_some_and(|recorded| {
+        (recorded.dev, recorded.ino) == (namespace.dev, namespace.ino)
+            || netns_of_record(recorded).is_some()
+    });
+    if lives && store.is_of_this_boot(&record) {
         return Err(attach_error(&attach::Error::Attached { owner: owner.clone() }));
     }
     forget(&record)
@@ -180,6 +189,13 @@ pub(crate) fn mac_of_result(request: &Request) -> Result<Option<Mac>, Error> {
     let prev = request.prev_result.iter().flat_map(|p| &p.interfaces);
     let mut ends = prev.filter(|i| is_container_end(i, request) && !i.mac.is_empty());
     ends.next().map(|i| convert::mac("prevResult.interfaces", &i.mac)).transpose()
+}
+
+/// Whether the host's link towards a container may be one that was made for it: a result that names
+/// interfaces names that one. Otherwise it is the way to others too, as the parent of a macvlan is.
+pub(crate) fn is_of_result(result: &AddResult, link: &LinkName) -> bool {
+    let named = |i: &cni::Interface| i.sandbox.is_empty() && i.name == link.as_str();
+    result.interfaces.is_empty() || result.interfaces.iter().any(named)
 }
 
 /// Whether an interface of a result is the request's.

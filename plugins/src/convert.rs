@@ -81,6 +81,27 @@ pub(crate) fn mtu(key: &str, value: i64) -> Result<Option<u32>, Error> {
     }
 }
 
+/// The least MTU of a link that carries IPv6 (RFC 8200 section 5). The kernel has no IPv6 on a link
+/// with less (`addrconf_notify`, net/ipv6/addrconf.c).
+const IPV6_MIN_MTU: u32 = 1280;
+
+/// Whether the kernel has IPv6 on a link of this MTU; its default is enough.
+pub(crate) fn carries_ipv6(mtu: Option<u32>) -> bool {
+    mtu.is_none_or(|mtu| mtu >= IPV6_MIN_MTU)
+}
+
+/// Refuses an IPv6 address on a link whose MTU is too small for it.
+pub(crate) fn fits_mtu(mtu: Option<u32>, addresses: &[Address]) -> Result<(), Error> {
+    let (Some(mtu), false) = (mtu, carries_ipv6(mtu)) else { return Ok(()) };
+    match addresses.iter().find(|a| a.net.is_ipv6()) {
+        None => Ok(()),
+        Some(address) => Err(Error::config(format!(
+            "mtu: {mtu} is too small for {}: IPv6 needs {IPV6_MIN_MTU} or more",
+            address.net
+        ))),
+    }
+}
+
 /// `0.0.0.0/0` or `::/0`.
 pub(crate) fn default_route(v4: bool) -> IpNetwork {
     let any: IpAddr = if v4 {

@@ -68,10 +68,7 @@ pub(crate) fn remove_inside_of(
     is_ours: impl Fn(&Link) -> bool,
 ) -> Result<(), Error> {
     let Some(namespace) = &record.netns else { return Ok(()) };
-    let Ok(netns) = Netns::open(&namespace.path) else { return Ok(()) };
-    if !netns.id().is_ok_and(|id| (id.dev, id.ino) == (namespace.dev, namespace.ino)) {
-        return Ok(());
-    }
+    let Some(netns) = attachment::netns_of_record(namespace) else { return Ok(()) };
     let names = NsNames { container: namespace.path.to_string_lossy().into_owned() };
     remove_in(&netns, &record.owner.ifname, &names, is_ours)
 }

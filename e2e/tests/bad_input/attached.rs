@@ -18,6 +18,8 @@ fn an_attachment_that_is_there_already() -> Result<()> {
         site.run(&[
             row("the same again", "bridge", &good, 4, &["c1", "eth0", "net"]),
             row("the interface of another network", "bridge", &other_network, 4, &["eth0"]),
+            row("the same in another namespace", "bridge", &good, 4, &["c1", "eth0", "net"])
+                .with(|cni| "/run/netns/holder".clone_into(&mut cni.netns)),
         ])?;
         chain.check(&site.cni).context("after the refused ones")?;
         ensure!(site.container.addresses("eth0")?.len() >= 1);

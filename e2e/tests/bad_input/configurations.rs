@@ -57,6 +57,14 @@ fn keys_of_bridge() -> Vec<Row> {
             &["ipMasqBackend", "x"],
         ),
         row(
+            "runtimeConfig that is a list",
+            "bridge",
+            &bridge(json!({"runtimeConfig": []})),
+            6,
+            &["runtimeConfig", "[]"],
+        ),
+        row("args that are a text", "bridge", &bridge(json!({"args": "x"})), 6, &["args", "x"]),
+        row(
             "bad mac",
             "bridge",
             &bridge(json!({"runtimeConfig": {"mac": "zz"}})),
@@ -76,6 +84,23 @@ fn keys_of_ipam() -> Vec<Row> {
             &["failed to find plugin", "nowhere", "/opt/cni/bin"],
         ),
         row("ipam type that is a path", "bridge", &ipam(json!({"type": "../x"})), 7, &["../x"]),
+        row(
+            "bridge as its own ipam plugin",
+            "bridge",
+            &ipam(json!({"type": "bridge"})),
+            7,
+            &["ipam.type", "\"bridge\"", "host-local"],
+        ),
+        row(
+            "IPv6 on an MTU too small for it",
+            "bridge",
+            &conf(
+                bridge(json!({"bridge": "small0", "mtu": 1279})),
+                json!({"ipam": {"type": "static", "addresses": [{"address": "fd01::5/64"}]}}),
+            ),
+            7,
+            &["mtu", "1279", "fd01::5/64", "1280"],
+        ),
         row(
             "bad CIDR",
             "bridge",

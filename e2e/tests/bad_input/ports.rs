@@ -63,6 +63,18 @@ fn mappings(prev: &Value) -> Vec<Row> {
             6,
             &["hostPort", "70000"],
         ),
+        row(
+            "one port for two",
+            "portmap",
+            &conf(
+                port(prev, 7000.into(), 80.into()),
+                json!({"runtimeConfig": {"portMappings": [
+                    {"hostPort": 7000, "containerPort": 80},
+                    {"hostPort": 7000, "containerPort": 81}]}}),
+            ),
+            7,
+            &["portMappings", "7000/tcp", "80 and 81"],
+        ),
         row("port as text", "portmap", &port(prev, "80".into(), 80.into()), 6, &["hostPort", "80"]),
         row(
             "protocol",

@@ -1,9 +1,16 @@
 //! A store that others write to.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
 use anyhow::{Result, ensure};
-use e2e::{PATIENCE, PREFIX, Place as _, wait_until};
+use e2e::rtnetlink::{Made, wait_until_made};
+use e2e::{PATIENCE, PREFIX};
 
 use crate::site::{Site, VXLAN, all_reach_all, run};
+
+/// A subnet that no host of a test takes: flannel leases none at the start of a network.
+const FREE: &str = "10.5.0.0";
 
 #[test]
 fn malformed_keys_and_values_beside_ours_harm_nobody_else_and_are_reported() -> Result<()> {
@@ -11,8 +18,8 @@ fn malformed_keys_and_values_beside_ours_harm_nobody_else_and_are_reported() -> 
         let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
         let members = site.members()?;
         site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/foo"), "x"])?;
-        site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/10.5.200.0-24"), "{not json"])?;
-        for said in ["subnets/foo", "10.5.200.0-24"] {
+        site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/{FREE}-24"), "{not json"])?;
+        for said in ["subnets/foo", FREE] {
             site.nodes[0].agent()?.wait_for_log(said, PATIENCE)?;
         }
         all_reach_all(&members)?;
@@ -25,30 +32,46 @@ fn malformed_keys_and_values_beside_ours_harm_nobody_else_and_are_reported() -> 
     })
 }
 
+/// Leases that nobody who follows the rules writes: a half of a host's own subnet, the network
+/// between hosts, and the half of all addresses that the store is in.
+#[test]
+fn a_lease_that_would_lead_traffic_away_harms_nobody_and_is_reported() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let (gateway, _) = site.nodes[0].subnet()?;
+        let half = Ipv4Addr::from(u32::from(gateway) - 1 + 128);
+        for key in [&format!("{half}-25"), "192.0.2.0-25", "128.0.0.0-1"] {
+            let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
+            site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/{key}"), value])?;
+            site.nodes[0].agent()?.wait_for_log(key, PATIENCE)?;
+        }
+        wait_until_made(&site.nodes[0].host, "the other host alone", PATIENCE, |made| {
+            made.len() == 3
+        })?;
+        all_reach_all(&members)
+    })
+}
+
 #[test]
 fn a_lease_that_flanneld_wrote_is_a_peer() -> Result<()> {
     run(|lab| {
         let site = Site::new(lab, VXLAN, 1, &[])?;
         let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
-        let key = format!("{PREFIX}/subnets/10.5.77.0-24");
+        let key = format!("{PREFIX}/subnets/{FREE}-24");
         site.etcd.ctl(&["put", &key, value])?;
+        let (subnet, outer) = (FREE.parse()?, [192, 0, 2, 77].into());
+        let mac = [0xc6, 0xd2, 0x32, 0x6f, 0x8f, 0x44];
+        // These and no other, as a reader sees it that shares no code with the agent.
+        let peer = BTreeSet::from([
+            Made::Route { to: (subnet, 24), via: subnet, onlink: true },
+            Made::Neighbour(subnet, mac),
+            Made::Forwarding(mac, outer),
+        ]);
         let host = &site.nodes[0].host;
-        let shown = || {
-            host.sh("ip route show proto 78; ip neigh show dev flannel.1; bridge fdb show dev flannel.1")
-                .map(|output| output.stdout)
-                .unwrap_or_default()
-        };
-        wait_until("route, neighbour and forwarding entry", PATIENCE, || {
-            let shown = shown();
-            shown.contains("10.5.77.0/24 via 10.5.77.0 dev flannel.1 onlink")
-                && shown.contains("10.5.77.0 lladdr c6:d2:32:6f:8f:44 PERMANENT")
-                && shown.contains("c6:d2:32:6f:8f:44 dst 192.0.2.77 self permanent")
-        })?;
+        wait_until_made(host, "the peer", PATIENCE, |made| *made == peer)?;
         site.etcd.ctl(&["del", &key])?;
-        wait_until("nothing of it", PATIENCE, || {
-            let shown = shown();
-            !shown.contains("10.5.77.0") && !shown.contains("c6:d2:32:6f:8f:44")
-        })
+        wait_until_made(host, "nothing of it", PATIENCE, BTreeSet::is_empty)
     })
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod foreign;
 mod heal;
 mod kills;
+mod operate;
 mod options;
 mod overlay;
 mod reach;

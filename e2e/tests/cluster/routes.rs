@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use e2e::rtnetlink::{Made, wait_until_made};
 use e2e::{PATIENCE, Place as _, wait_until};
 
 use crate::site::{HOST_GW, Site, all_reach_all, run, wire_of_ping};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn host_gw_connects_by_plain_routes_that_survive_the_uplink() -> Result<()> {
@@ -65,18 +68,17 @@ fn a_new_hosts_containers_reach_all_others_within_a_second_of_its_lease() -> Res
             !known.is_empty()
         })?;
         // The others have the route at once; the bound is generous for a busy machine.
-        let subnet = known.rsplit('/').next().unwrap_or_default().replace('-', "/");
-        let others = &site.nodes[0].host;
-        wait_until("the route to host3", Duration::from_secs(1), || {
-            others
-                .run(&["ip", "route", "show", "proto", "78"])
-                .is_ok_and(|o| o.stdout.contains(&subnet))
+        let key = known.rsplit('/').next().unwrap_or_default();
+        let (base, length) = key.split_once('-').context("a prefix length in the key")?;
+        let subnet = (base.parse()?, length.parse()?);
+        wait_until_made(&site.nodes[0].host, "the route to host3", SECOND, |made| {
+            made.iter().any(|made| matches!(made, Made::Route { to, .. } if *to == subnet))
         })?;
         site.nodes[2].wait_ready()?;
         let new = site.nodes[2].add("web")?;
         for member in &old {
-            new.wait_to_reach(member.ip, Duration::from_secs(1))?;
-            member.wait_to_reach(new.ip, Duration::from_secs(1))?;
+            new.wait_to_reach(member.ip, SECOND)?;
+            member.wait_to_reach(new.ip, SECOND)?;
         }
         Ok(())
     })

@@ -6,7 +6,6 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -251,18 +250,23 @@ impl Directory {
 /// Makes the directory and those above it, with mode 0755 whatever the umask: the store must
 /// be readable by whoever runs plugins.
 fn make(path: &Path) -> Result<(), Error> {
+    match make_one(path) {
+        Err(Errno::NOENT) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            // Once more only: below some directories, like /proc, nothing can ever be made.
+            let made = parent.map_or(Ok(()), make).map(|()| make_one(path))?;
+            made.map_err(|errno| Error::io("create directory", path, errno))
+        }
+        made => made.map_err(|errno| Error::io("create directory", path, errno)),
+    }
+}
+
+fn make_one(path: &Path) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(0o755);
     match rustix::fs::mkdir(path, mode) {
-        Ok(()) => rustix::fs::chmod(path, mode)
-            .map_err(|errno| Error::io("set mode of directory", path, errno)),
+        Ok(()) => rustix::fs::chmod(path, mode),
         Err(Errno::EXIST) => Ok(()),
-        Err(Errno::NOENT) => {
-            match path.parent().filter(|parent| !parent.as_os_str().as_bytes().is_empty()) {
-                Some(parent) => make(parent).and_then(|()| make(path)),
-                None => Err(Error::io("create directory", path, Errno::NOENT)),
-            }
-        }
-        Err(errno) => Err(Error::io("create directory", path, errno)),
+        Err(errno) => Err(errno),
     }
 }
 

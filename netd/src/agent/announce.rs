@@ -15,9 +15,9 @@ use crate::api::attach::{self, Published};
 use crate::config::options::Options;
 
 /// The socket's name in the run directory, where plugins look for it.
-const SOCKET: &str = "attach.sock";
+pub(super) const SOCKET: &str = "attach.sock";
 /// The configuration's name: runtimes take the first in alphabetical order.
-const CONFLIST: &str = "10-netd.conflist";
+pub(super) const CONFLIST: &str = "10-netd.conflist";
 pub(super) const READABLE: Modes = Modes { file: 0o644, dir: 0o755 };
 
 /// The files for others, with what they hold.

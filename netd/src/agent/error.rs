@@ -43,8 +43,8 @@ pub enum AgentError {
     /// Signal handlers.
     #[error("handle signals")]
     Signals(#[source] io::Error),
-    /// The health server.
-    #[error("serve /healthz and /readyz on {at}")]
+    /// The health port.
+    #[error("serve /healthz, /readyz and /metrics on {at}")]
     Health {
         /// Where.
         at: SocketAddr,
@@ -52,7 +52,7 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
-    /// The socket for plugins.
+    /// A socket for plugins or administrators.
     #[error("listen on {}", path.display())]
     Socket {
         /// Where.

@@ -1,21 +1,28 @@
 //! What is known of the cluster, kept on this host: with it an agent that starts while the store
 //! is away goes on where the last one ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cni::ErrorChain;
+use ipnetwork::IpNetwork;
 use tokio::sync::mpsc;
 
 use super::AgentError;
 use crate::config::network::NetworkConfig;
-use crate::lease::{ClusterEvent, ClusterView, Held, LeaseValue, Peer, SubnetKey};
+use crate::lease::{ClusterEvent, ClusterView, Held, LeaseValue, Peer, SubnetKey, since_boot};
 use crate::store::{Entry, Error, Store, Txn};
 
 /// Events of the cluster that come within this time are written together: the disk is waited for
-/// once.
-const TOGETHER: Duration = Duration::from_millis(200);
+/// once, and a burst of events costs little more than one.
+const TOGETHER: Duration = Duration::from_secs(2);
+
+/// When the lease had its last sign of life, in seconds since 1970.
+const SIGN: &str = "sign-of-life";
+
+/// What peers publish, as it is kept.
+type Values = BTreeMap<SubnetKey, Vec<u8>>;
 
 /// Where the knowledge of one cluster is kept.
 #[derive(Debug, Clone)]
@@ -30,6 +37,8 @@ pub(super) struct Remembered {
     pub(super) config: NetworkConfig,
     pub(super) held: Held,
     pub(super) view: ClusterView,
+    /// When the lease ends by the last sign of life, since boot.
+    pub(super) until: Duration,
 }
 
 impl Memory {
@@ -41,12 +50,26 @@ impl Memory {
     /// All of it; `None` where something is missing or cannot be read.
     pub(super) async fn recall(&self) -> Result<Option<Remembered>, AgentError> {
         let config = self.read("config").await?;
-        let held = self.read("lease").await?;
         let config = config.and_then(|bytes| NetworkConfig::parse(&bytes).ok());
-        let held = held.and_then(|bytes| Held::from_bytes(&bytes));
-        let (Some(config), Some(held)) = (config, held) else { return Ok(None) };
+        let (Some(config), Some(held)) = (config, self.lease().await?) else { return Ok(None) };
         let peers = self.peers().await.map_err(AgentError::Local)?;
-        Ok(Some(Remembered { config, held, view: ClusterView { peers } }))
+        let sign = self.text(SIGN).await?.and_then(|text| text.parse().ok());
+        let end = Duration::from_secs(sign.unwrap_or(0)).saturating_add(held.time_to_live);
+        // A clock that was put back lengthens no lease.
+        let left = end.saturating_sub(now()).min(held.time_to_live);
+        let until = since_boot() + left;
+        Ok(Some(Remembered { config, held, view: ClusterView { peers }, until }))
+    }
+
+    /// This host's last lease.
+    pub(super) async fn lease(&self) -> Result<Option<Held>, AgentError> {
+        Ok(self.read("lease").await?.and_then(|bytes| Held::from_bytes(&bytes)))
+    }
+
+    /// All networks for which iptables' FORWARD was opened.
+    pub(super) async fn networks(&self) -> Result<BTreeSet<IpNetwork>, AgentError> {
+        let text = self.text("networks").await?.unwrap_or_default();
+        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
     /// Keeps the network configuration that a lease was taken by.
@@ -59,8 +82,27 @@ impl Memory {
         self.write("lease", &held.to_bytes()).await
     }
 
+    /// When the lease had its last sign of life, since boot; it is kept by the clock, which goes on
+    /// over reboots.
+    pub(super) async fn keep_sign(&self, at: Option<Duration>) -> Result<(), AgentError> {
+        let Some(at) = at else { return Ok(()) };
+        let when = now().saturating_sub(since_boot().saturating_sub(at));
+        self.write(SIGN, when.as_secs().to_string().as_bytes()).await
+    }
+
+    /// Keeps the networks that traffic is let through for. Those of before stay: a network that is
+    /// made larger is opened beside the old one.
+    pub(super) async fn keep_networks(&self, config: &NetworkConfig) -> Result<(), AgentError> {
+        let mut networks = self.networks().await?;
+        networks.insert(config.network.into());
+        networks.extend(config.ipv6.map(|(network, _)| IpNetwork::from(network)));
+        let text: Vec<String> = networks.iter().map(ToString::to_string).collect();
+        self.write("networks", text.join("\n").as_bytes()).await
+    }
+
     /// Keeps what happens to the other hosts, until nobody tells of it.
     pub(super) async fn follow(self, mut events: mpsc::UnboundedReceiver<ClusterEvent>) {
+        let mut kept = None;
         while let Some(first) = events.recv().await {
             tokio::time::sleep(TOGETHER).await;
             let mut changes = Changes::default();
@@ -68,42 +110,65 @@ impl Memory {
             while let Ok(event) = events.try_recv() {
                 changes.take(event);
             }
-            if let Err(error) = self.keep_peers(changes).await {
+            if let Err(error) = self.keep_peers(changes, &mut kept).await {
                 let error = ErrorChain(&error).to_string();
                 tracing::warn!(error, "what is known of the other hosts is not kept");
+                kept = None;
             }
         }
     }
 
-    async fn keep_peers(&self, changes: Changes) -> Result<(), Error> {
-        let known = self.peers().await?;
-        let mut wanted = if changes.anew { BTreeMap::new() } else { known.clone() };
-        for (subnet, peer) in changes.peers {
-            match peer {
-                Some(peer) => drop(wanted.insert(subnet, peer)),
-                None => drop(wanted.remove(&subnet)),
-            }
+    /// Writes what differs from what is `kept`, which is read where that is not known.
+    async fn keep_peers(&self, changes: Changes, kept: &mut Option<Values>) -> Result<(), Error> {
+        if kept.is_none() {
+            *kept = Some(self.entries().await?);
         }
+        let Some(kept) = kept else { return Ok(()) };
         let key = |subnet| format!("{}peers/{subnet}", self.at);
-        let gone = known.keys().filter(|subnet| !wanted.contains_key(subnet));
-        let mut txn = gone.fold(Txn::new(), |txn, subnet| txn.delete(key(*subnet)));
-        for (subnet, peer) in &wanted {
-            if known.get(subnet) != Some(peer) {
-                txn = txn.put(key(*subnet), peer.value.encode(), None);
+        let mut wanted = changes.peers;
+        if changes.anew {
+            kept.keys().for_each(|subnet| {
+                wanted.entry(*subnet).or_default();
+            });
+        }
+        let mut txn = Txn::new();
+        for (subnet, peer) in wanted {
+            let value = peer.map(|peer| peer.value.encode());
+            if kept.get(&subnet) == value.as_ref() {
+                continue;
             }
+            txn = match value {
+                Some(value) => {
+                    kept.insert(subnet, value.clone());
+                    txn.put(key(subnet), value, None)
+                }
+                None => {
+                    kept.remove(&subnet);
+                    txn.delete(key(subnet))
+                }
+            };
         }
         if txn.writes.is_empty() { Ok(()) } else { self.local.txn(txn).await.map(drop) }
     }
 
     async fn peers(&self) -> Result<BTreeMap<SubnetKey, Peer>, Error> {
-        let prefix = format!("{}peers/", self.at);
-        let entries = self.local.list(&prefix).await?.entries;
-        let peer = |entry: Entry| {
-            let subnet = entry.key.strip_prefix(&prefix)?.parse().ok()?;
-            let value = LeaseValue::decode(&entry.value).ok()?;
+        let peer = |(subnet, value): (SubnetKey, Vec<u8>)| {
+            let value = LeaseValue::decode(&value).ok()?;
             Some((subnet, Peer { subnet, value }))
         };
-        Ok(entries.into_iter().filter_map(peer).collect())
+        Ok(self.entries().await?.into_iter().filter_map(peer).collect())
+    }
+
+    async fn entries(&self) -> Result<Values, Error> {
+        let prefix = format!("{}peers/", self.at);
+        let entries = self.local.list(&prefix).await?.entries;
+        let subnet = |entry: &Entry| entry.key.strip_prefix(&prefix)?.parse().ok();
+        Ok(entries.into_iter().filter_map(|e| Some((subnet(&e)?, e.value))).collect())
+    }
+
+    async fn text(&self, name: &str) -> Result<Option<String>, AgentError> {
+        let bytes = self.read(name).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AgentError> {
@@ -138,9 +203,14 @@ impl Changes {
             }
             ClusterEvent::Put(peer) => drop(self.peers.insert(peer.subnet, Some(peer))),
             ClusterEvent::Deleted(subnet) => drop(self.peers.insert(subnet, None)),
-            ClusterEvent::Malformed { .. } | ClusterEvent::Away(_) => {}
+            ClusterEvent::Malformed { .. } => {}
         }
     }
+}
+
+/// Since the beginning of 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -163,20 +233,44 @@ mod tests {
         let local: Arc<dyn Store> = Arc::new(Local::open(&dir.path().join("a")).unwrap());
         let memory = Memory::new(Arc::clone(&local), "/coreos.com/network");
         let (a, b, c) = (peer("10.5.1.0-24", 1), peer("10.5.2.0-24", 2), peer("10.5.3.0-24", 3));
-        let (events, told) = mpsc::unbounded_channel();
-        let send = |event| events.send(event).unwrap();
+        let (mut changes, mut kept) = (Changes::default(), None);
+        let mut send = |event| changes.take(event);
         send(ClusterEvent::Put(c.clone()));
         send(ClusterEvent::Reset(view(&[a.clone(), b.clone()])));
         send(ClusterEvent::Deleted(a.subnet));
         send(ClusterEvent::Put(c.clone()));
-        drop(events);
-        memory.clone().follow(told).await;
+        memory.keep_peers(changes, &mut kept).await.unwrap();
         assert_eq!(memory.peers().await.unwrap(), view(&[b.clone(), c.clone()]).peers);
         let moved = peer("10.5.2.0-24", 9);
         let changes = Changes { anew: false, peers: [(b.subnet, Some(moved.clone()))].into() };
-        memory.keep_peers(changes).await.unwrap();
+        memory.keep_peers(changes, &mut kept).await.unwrap();
         assert_eq!(memory.peers().await.unwrap(), view(&[moved, c]).peers);
         assert!(Memory::new(local, "/other").peers().await.unwrap().is_empty());
         assert!(memory.recall().await.unwrap().is_none(), "there is no configuration and no lease");
+    }
+
+    #[tokio::test]
+    async fn a_remembered_lease_ends_its_time_after_its_last_sign_of_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let local: Arc<dyn Store> = Arc::new(Local::open(&dir.path().join("a")).unwrap());
+        let memory = Memory::new(local, "/coreos.com/network");
+        let network = |text: &str| NetworkConfig::parse(text.as_bytes()).unwrap();
+        let (small, large) = (r#"{"Network":"10.5.0.0/24"}"#, r#"{"Network":"10.4.0.0/15"}"#);
+        memory.keep_config(small.as_bytes()).await.unwrap();
+        memory.keep_networks(&network(small)).await.unwrap();
+        memory.keep_networks(&network(large)).await.unwrap();
+        let networks: Vec<_> =
+            memory.networks().await.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.4.0.0/15", "10.5.0.0/24"]);
+        let lease = r#"{"subnet":"10.5.1.0-24","value":"{\"PublicIP\":\"192.0.2.1\"}",
+            "session":7,"timeToLiveSeconds":60,"recorded":true}"#;
+        memory.keep_lease(&Held::from_bytes(lease.as_bytes()).unwrap()).await.unwrap();
+        let left = async || {
+            let until = memory.recall().await.unwrap().unwrap().until;
+            until.saturating_sub(since_boot()).as_secs()
+        };
+        assert_eq!(left().await, 0, "no sign of life is known");
+        memory.keep_sign(Some(since_boot().saturating_sub(Duration::from_secs(20)))).await.unwrap();
+        assert!((35..=40).contains(&left().await), "{}", left().await);
     }
 }

@@ -1,6 +1,5 @@
 //! What systemd is told (sd_notify(3)); without `NOTIFY_SOCKET` nothing is.
 
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -8,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::standing::Standing;
-use crate::reconcile::Input;
+use crate::reconcile::{Input, Inputs};
 
 /// Tells of every change of how the agent stands, until dropped.
 pub(super) fn status(mut standing: watch::Receiver<Standing>) -> JoinSet<()> {
@@ -41,7 +40,7 @@ pub(super) fn stopping() {
 
 /// Shows signs of life, if systemd wants them (`WatchdogSec=`), as long as both the runtime and
 /// the loop answer.
-pub(super) fn watchdog(inputs: Sender<Input>) -> JoinSet<()> {
+pub(super) fn watchdog(inputs: Inputs) -> JoinSet<()> {
     let mut task = JoinSet::new();
     if let Some(limit) = sd_notify::watchdog_enabled() {
         task.spawn(feed(limit / 3, inputs));
@@ -49,7 +48,7 @@ pub(super) fn watchdog(inputs: Sender<Input>) -> JoinSet<()> {
     task
 }
 
-async fn feed(pause: Duration, inputs: Sender<Input>) {
+async fn feed(pause: Duration, inputs: Inputs) {
     loop {
         let (answer, answered) = oneshot::channel();
         if inputs.send(Input::Ping(answer)).is_err() {

@@ -1,17 +1,18 @@
 //! With a lease: keep it, keep the kernel right, tell others.
 
-use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drivers::traffic::Traffic;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::insight::{Overdue, Running};
 use super::signals::Signals;
 use super::start::Started;
 use super::{Agent, AgentError, announce, guard, notify};
+use crate::api::status::Backend;
 use crate::lease::{ClusterEvent, Keeper, Status};
-use crate::reconcile::{Goal, Input, Listener, Reconciler};
+use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
 
 /// How long the store may take for a last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -29,9 +30,9 @@ pub(super) async fn serve(
 ) -> Result<(), AgentError> {
     let goal = goal(agent, &started);
     let keeper = agent.leases.keep(started.held.clone());
-    let reconciler = Reconciler::start(goal).map_err(AgentError::Thread)?;
     // Before the first look, so that nothing falls between.
-    let _listener = Listener::start(reconciler.inputs()).map_err(AgentError::Events)?;
+    let events = reconcile::listen().map_err(AgentError::Events)?;
+    let reconciler = Reconciler::start(goal, events).map_err(AgentError::Thread)?;
     let _watchdog = notify::watchdog(reconciler.inputs());
     if let Some(view) = started.peers.clone() {
         let known = Input::Cluster(ClusterEvent::Reset(view));
@@ -42,10 +43,15 @@ pub(super) async fn serve(
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
+    let running = running(agent, &started, &reconciler, keeper.status());
+    // Set once, here.
+    let _ = agent.insight.running.set(running);
+    let mut store = agent.insight.store.clone();
     let files = announce::files(&agent.options, &started.env);
     let mut guarded = None;
     loop {
-        let pause = announce_if_due(agent, &files);
+        note_away(agent);
+        let pause = announce_if_due(agent, &files).min(note_overdue(agent));
         if agent.standing.borrow().announced {
             guarded.get_or_insert_with(|| guard::files(files.clone()));
         }
@@ -59,12 +65,40 @@ pub(super) async fn serve(
                 let status = lease.borrow_and_update().clone();
                 note_lease(agent, &status).await;
             }
+            Ok(()) = store.changed() => {
+                let session = agent.insight.session();
+                let kept = session.and_then(|id| store.borrow_and_update().kept.get(&id).copied());
+                keep(agent.memory.keep_sign(kept).await, "the lease's sign of life");
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
     notify::stopping();
     drain(keeper).await;
     Ok(())
+}
+
+fn running(
+    agent: &Agent,
+    started: &Started,
+    reconciler: &Reconciler,
+    lease: watch::Receiver<Status>,
+) -> Running {
+    Running {
+        subnet: started.held.subnet,
+        backend: Backend {
+            kind: started.held.value.backend_type.clone(),
+            interface: started.overlay.parent().to_string(),
+            public_ip: started.held.value.public_ip.to_string(),
+            mtu: started.overlay.mtu(),
+        },
+        lease,
+        inputs: reconciler.inputs(),
+        counts: reconciler.counts(),
+        since: Instant::now(),
+        resync: agent.options.resync,
+        remembered_until: started.remembered_until,
+    }
 }
 
 fn goal(agent: &Agent, started: &Started) -> Goal {
@@ -84,25 +118,13 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
     }
 }
 
-/// Hands the cluster's events to the loop, and to the memory; says whether the store is there.
-fn forward(
-    agent: &Agent,
-    mut events: mpsc::Receiver<ClusterEvent>,
-    to: Sender<Input>,
-) -> JoinSet<()> {
+/// Hands the cluster's events to the loop, and to the memory.
+fn forward(agent: &Agent, mut events: mpsc::Receiver<ClusterEvent>, to: Inputs) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let (keep, kept) = mpsc::unbounded_channel();
     tasks.spawn(agent.memory.clone().follow(kept));
-    let standing = agent.standing.clone();
     tasks.spawn(async move {
         while let Some(event) = events.recv().await {
-            if let ClusterEvent::Away(reason) = event {
-                standing.send_modify(|standing| standing.away = reason);
-                continue;
-            }
-            if matches!(event, ClusterEvent::Reset(_)) {
-                standing.send_if_modified(|standing| standing.away.take().is_some());
-            }
             // The memory ends with this task only.
             let _ = keep.send(event.clone());
             if to.send(Input::Cluster(event)).is_err() {
@@ -141,12 +163,44 @@ fn announce_if_due(agent: &Agent, files: &[guard::Wanted]) -> Duration {
     }
 }
 
-async fn note_lease(agent: &Agent, status: &Status) {
-    if let Status::Held(held) = status
-        && let Err(error) = agent.memory.keep_lease(held).await
-    {
+/// Notes whether the store answers.
+fn note_away(agent: &Agent) {
+    let away = agent.insight.store.borrow().trouble.clone();
+    agent.standing.send_if_modified(|standing| {
+        let news = standing.away.is_some() != away.is_some();
+        if news {
+            standing.away = away;
+        }
+        news
+    });
+}
+
+/// Notes what time has made wrong. Gives how long that stays so, if nothing happens.
+fn note_overdue(agent: &Agent) -> Duration {
+    let Overdue { reason, look_again } = agent.insight.overdue();
+    agent.standing.send_if_modified(|standing| {
+        let news = standing.overdue != reason;
+        match &reason {
+            Some(reason) if news => tracing::error!(%reason, "not ready"),
+            Some(_) | None => {}
+        }
+        standing.overdue = reason;
+        news
+    });
+    look_again
+}
+
+/// What is not kept is missed only when the store is away at the next start.
+fn keep(kept: Result<(), AgentError>, what: &str) {
+    if let Err(error) = kept {
         let error = cni::ErrorChain(&error).to_string();
-        tracing::warn!(error, "the lease is not kept on this host");
+        tracing::warn!(error, "{what} is not kept on this host");
+    }
+}
+
+async fn note_lease(agent: &Agent, status: &Status) {
+    if let Status::Held(held) = status {
+        keep(agent.memory.keep_lease(held).await, "the lease");
     }
     agent.standing.send_if_modified(|standing| {
         let lost = match status {

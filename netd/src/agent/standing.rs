@@ -12,8 +12,10 @@ pub(super) struct Standing {
     pub(super) waiting: String,
     /// Why the lease is not this host's any more.
     pub(super) lost: Option<String>,
-    /// Why the store does not answer: what is known is as old.
+    /// Why the store did not answer at first, of an outage that lasts: what is known is as old.
     pub(super) away: Option<String>,
+    /// What time has made wrong though nothing has happened.
+    pub(super) overdue: Option<String>,
     /// What the kernel holds.
     pub(super) health: Health,
     /// The subnet, once leased.
@@ -39,6 +41,9 @@ impl Standing {
         }
         if !self.health.synced {
             return Some("the other hosts of the cluster are not known yet".to_owned());
+        }
+        if let Some(reason) = &self.overdue {
+            return Some(reason.clone());
         }
         if let Some(reason) = &self.unwritten {
             return Some(reason.clone());
@@ -108,6 +113,8 @@ mod tests {
         let trouble = Health { trouble: Some("no link eth0".into()), ..ready().health };
         let trouble = Standing { health: trouble, ..ready() };
         assert!(trouble.not_ready().unwrap().contains("no link eth0"));
+        let overdue = Standing { overdue: Some("no sign of life".into()), ..ready() };
+        assert_eq!(overdue.not_ready().as_deref(), Some("no sign of life"));
         let early = Standing { health: Health::default(), ..ready() };
         assert!(early.not_ready().is_some());
         assert!(Standing { env: None, ..ready() }.not_ready().is_some());

@@ -11,7 +11,7 @@ use super::{Agent, AgentError, macs};
 use crate::backend::{Backend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::lease::{AcquireError, ClusterView, ConfigError, Held, LeaseValue, SubnetKey, Wanted};
-use crate::store::{Backoff, Txn};
+use crate::store::Backoff;
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
@@ -28,6 +28,8 @@ pub(super) struct Started {
     pub(super) env: SubnetEnv,
     /// The other hosts as they were known before, where the store does not say.
     pub(super) peers: Option<ClusterView>,
+    /// When a lease of before ends, since boot, as long as the store does not say.
+    pub(super) remembered_until: Option<Duration>,
 }
 
 /// Waits for a configuration, chooses the interface, and leases a subnet.
@@ -40,7 +42,8 @@ pub(super) async fn start(
 ) -> Result<Started, AgentError> {
     let previous = match previous {
         Some(previous) => Some(previous),
-        None => remembered(agent).await?,
+        // The subnet file is gone after a reboot; this is not.
+        None => agent.memory.lease().await?.map(|held| held.subnet),
     };
     if let Some(previous) = &previous {
         tracing::info!(subnet = %previous, "had this subnet before");
@@ -109,9 +112,12 @@ async fn attempt(
         Ok(None) => return Ok(Attempt::OtherConfig),
         Err(away) => return Ok(Attempt::Away(away)),
     };
-    remember(agent, &held.subnet).await?;
     agent.memory.keep_config(&json).await?;
+    agent.memory.keep_networks(&prepared.config).await?;
     agent.memory.keep_lease(&held).await?;
+    let reach = &agent.insight.store;
+    let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
+    agent.memory.keep_sign(kept).await?;
     finish(agent, prepared, held).map(|started| Attempt::Started(Box::new(started)))
 }
 
@@ -122,16 +128,16 @@ async fn resume(
     remembered: Remembered,
     away: String,
 ) -> Result<Started, AgentError> {
-    let Remembered { config, mut held, view } = remembered;
+    let Remembered { config, mut held, view, until } = remembered;
     tracing::warn!(
-        subnet = %held.subnet, peers = view.peers.len(),
-        "the store does not answer; going on with what was known before"
+        subnet = %held.subnet, peers = view.peers.len(), reason = away,
+        "the store does not tell; going on with what was known before"
     );
     let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
     let prepared = prepare(agent, config, backend).await?;
     held.value = prepared.value.clone();
-    agent.standing.send_modify(|standing| standing.away = Some(away));
-    Ok(Started { peers: Some(view), ..finish(agent, prepared, held)? })
+    let started = finish(agent, prepared, held)?;
+    Ok(Started { peers: Some(view), remembered_until: Some(until), ..started })
 }
 
 async fn prepare(
@@ -164,7 +170,7 @@ fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, Agen
         subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
         backend = %held.value.backend_type, "leased"
     );
-    Ok(Started { config, held, overlay, env, peers: None })
+    Ok(Started { config, held, overlay, env, peers: None, remembered_until: None })
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
@@ -240,22 +246,4 @@ fn wait(agent: &Agent, reason: &str) {
         }
         news
     });
-}
-
-fn key(agent: &Agent) -> String {
-    format!("/subnet/{}", agent.options.store.etcd_prefix.trim_matches('/'))
-}
-
-/// The subnet file is gone after a reboot; this is not.
-async fn remembered(agent: &Agent) -> Result<Option<SubnetKey>, AgentError> {
-    let entry = agent.local.get(&key(agent)).await.map_err(AgentError::Local)?;
-    Ok(entry.and_then(|entry| String::from_utf8_lossy(&entry.value).parse().ok()))
-}
-
-async fn remember(agent: &Agent, subnet: &SubnetKey) -> Result<(), AgentError> {
-    if remembered(agent).await? == Some(*subnet) {
-        return Ok(());
-    }
-    let txn = Txn::new().put(key(agent), subnet.to_string().into_bytes(), None);
-    agent.local.txn(txn).await.map(drop).map_err(AgentError::Local)
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
+
 /// Why the configured backend cannot be used. Displays as a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackend {
@@ -58,4 +60,22 @@ pub enum UnusablePeer {
         /// What.
         what: String,
     },
+    /// A route to it would lead away what is this host's, or its own tunnel.
+    #[error(
+        "a route to its subnet would lead {0} away, which is this host's or its own: release that lease"
+    )]
+    InTheWay(IpNetwork),
+}
+
+impl UnusablePeer {
+    /// A word for the kind of reason, as metrics have it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OtherBackend { .. } => "other-backend",
+            Self::Missing(_) => "lease-incomplete",
+            Self::Data { .. } => "lease-invalid",
+            Self::InTheWay(_) => "in-the-way",
+        }
+    }
 }

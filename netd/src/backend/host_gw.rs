@@ -2,7 +2,7 @@
 
 use netstate::NetState;
 
-use super::{InvalidBackend, UnusablePeer, expect_kind, families, join};
+use super::{InvalidBackend, UnusablePeer, expect_kind, families};
 use crate::lease::{LeaseValue, Peer};
 use crate::underlay::Underlay;
 
@@ -26,10 +26,7 @@ pub(super) fn peer(underlay: &Underlay, peer: &Peer) -> Result<NetState, Unusabl
         }
         let public_ip = public_ip.ok_or(UnusablePeer::Missing("PublicIPv6"))?;
         let parent = underlay.link.clone();
-        join(
-            &mut state,
-            drivers::host_gw::peer(&drivers::host_gw::Peer { subnet, public_ip, parent }),
-        );
+        state.join(drivers::host_gw::peer(&drivers::host_gw::Peer { subnet, public_ip, parent }));
     }
     Ok(state)
 }

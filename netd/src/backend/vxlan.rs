@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 use netstate::{LinkName, Mac, NetState};
 use serde::Deserialize;
 
-use super::{InvalidBackend, Macs, UnusablePeer, expect_kind, families, join};
+use super::{InvalidBackend, Macs, UnusablePeer, expect_kind, families};
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
@@ -137,7 +137,7 @@ impl Conf {
             let mac = mac(peer, subnet.is_ipv6())?;
             let direct = self.direct_routing && direct(public_ip);
             let peer = vxlan::Peer { subnet, public_ip, mac, direct };
-            join(&mut state, vxlan::peer(device, &peer));
+            state.join(vxlan::peer(device, &peer));
         }
         Ok(state)
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::store::StoreOptions;
 use draft::Draft;
 use flags::CommandLine;
-pub use store_flags::StoreFlags;
+pub use store_flags::{RunDirFlags, StoreFlags};
 pub use table::usage;
 
 /// What the agent was asked to do, validated as far as that is possible without a cluster.
@@ -42,7 +42,7 @@ pub struct Options {
     pub blackhole_route: bool,
     /// How often everything is looked at though nothing was heard of.
     pub resync: Duration,
-    /// Where `/healthz` and `/readyz` are served.
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
     pub health: Option<SocketAddr>,
     /// Directory of what must survive a reboot.
     pub state_dir: PathBuf,

@@ -107,7 +107,6 @@ impl Keeping {
                 let ours = |change: &Change| change.key() == key;
                 changes.into_iter().filter(ours).for_each(|change| self.note(change));
             }
-            Followed::Away(_) => {}
             // Listed before our last write, or a store that was built anew: asked in `settle`.
             Followed::Listed(_) => self.doubted = true,
         }
@@ -276,7 +275,7 @@ impl Keeping {
 }
 
 /// The time since boot, with the time that the host slept.
-fn since_boot() -> Duration {
+pub(crate) fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
 }

@@ -39,8 +39,6 @@ pub enum ClusterEvent {
         /// What is wrong with it.
         reason: String,
     },
-    /// The store cannot be followed at present, and why; or it is followed again.
-    Away(Option<String>),
 }
 
 /// What is known of the other hosts. Pure: the store's news in, events out.
@@ -60,7 +58,6 @@ impl View {
     pub(super) fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
         match news {
             Followed::Listed(listing) => self.reset(listing),
-            Followed::Away(reason) => vec![ClusterEvent::Away(reason)],
             Followed::Changed(changes) => {
                 changes.into_iter().filter_map(|change| self.change(change)).collect()
             }

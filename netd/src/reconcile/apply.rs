@@ -22,7 +22,13 @@ impl Work {
         if tracing::enabled!(tracing::Level::DEBUG) {
             plan.steps.iter().for_each(log_command);
         }
-        let (_, error) = self.kernel.apply(plan).failed?;
+        let report = self.kernel.apply(plan);
+        let (all, applied) = (plan.steps.len() as u64, report.done.len() as u64);
+        self.count(|counts| {
+            counts.applied += applied;
+            counts.failed += all.saturating_sub(applied);
+        });
+        let (_, error) = report.failed?;
         Some(cni::ErrorChain(&error).to_string())
     }
 }

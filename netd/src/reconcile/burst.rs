@@ -7,6 +7,15 @@ use tokio::sync::oneshot;
 
 use crate::lease::SubnetKey;
 
+/// What somebody waits for.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// Whether the loop works.
+    Ping(oneshot::Sender<()>),
+    /// What would be changed now.
+    Plan(oneshot::Sender<Result<Vec<String>, String>>),
+}
+
 /// Inputs that came together.
 #[derive(Debug, Default)]
 pub(super) struct Burst {
@@ -16,8 +25,8 @@ pub(super) struct Burst {
     pub(super) again: BTreeSet<SubnetKey>,
     /// Somebody changed the table of rules.
     pub(super) traffic: bool,
-    /// Who waits for an answer.
-    pub(super) pings: Vec<oneshot::Sender<()>>,
+    /// What is to be answered once all is done.
+    pub(super) questions: Vec<Question>,
     /// It is over.
     pub(super) stop: bool,
 }
@@ -26,6 +35,11 @@ impl Burst {
     /// Notes that a peer changed; of several changes the first says what the kernel holds.
     pub(super) fn changed(&mut self, key: SubnetKey, before: NetState) {
         self.before.entry(key).or_insert(before);
+    }
+
+    /// Whether nothing has to be changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.again.is_empty() && !self.traffic
     }
 
     /// All peers that have to be looked after.

@@ -11,6 +11,9 @@ use super::retry::Retry;
 use crate::backend::UnusablePeer;
 use crate::lease::{Peer, SubnetKey};
 
+/// The kind of reason where the kernel has refused what leads to a peer.
+const REFUSED: &str = "kernel-refused";
+
 /// All peers.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
@@ -20,7 +23,8 @@ pub(super) struct Peers {
     by_mac: BTreeMap<Mac, SubnetKey>,
     /// Those that wait, by when.
     waiting: BTreeSet<(Instant, SubnetKey)>,
-    unusable: usize,
+    /// How many peers cannot be used, by the kind of the reason.
+    unusable: BTreeMap<&'static str, usize>,
 }
 
 /// A peer.
@@ -42,7 +46,9 @@ impl Peers {
             Ok(wanted) => (wanted, None),
             Err(why) => (NetState::default(), Some(why)),
         };
-        self.unusable += usize::from(unusable.is_some());
+        if let Some(why) = &unusable {
+            *self.unusable.entry(why.kind()).or_default() += 1;
+        }
         for net in key.networks() {
             self.by_base.insert(net.network(), key);
         }
@@ -56,12 +62,18 @@ impl Peers {
     /// Forgets a peer, and gives what was wanted for it.
     pub(super) fn remove(&mut self, key: &SubnetKey) -> NetState {
         let Some(entry) = self.entries.remove(key) else { return NetState::default() };
-        self.unusable -= usize::from(entry.unusable.is_some());
+        if let Some(why) = &entry.unusable
+            && let Some(count) = self.unusable.get_mut(why.kind())
+        {
+            *count -= 1;
+        }
         if let Some(retry) = entry.retry {
             self.waiting.remove(&(retry.due, *key));
         }
         for net in key.networks() {
-            self.by_base.remove(&net.network());
+            if self.by_base.get(&net.network()) == Some(key) {
+                self.by_base.remove(&net.network());
+            }
         }
         for fdb in &entry.wanted.fdb {
             if self.by_mac.get(&fdb.mac) == Some(key) {
@@ -135,13 +147,16 @@ impl Peers {
     /// Writes how the peers stand.
     pub(super) fn tell(&self, health: &mut Health) {
         health.peers = self.entries.len();
-        health.unconnected = self.unusable + self.waiting.len();
+        health.reasons.clone_from(&self.unusable);
+        health.reasons.insert(REFUSED, self.waiting.len());
+        health.reasons.retain(|_, count| *count > 0);
+        health.unconnected = health.reasons.values().sum();
         let waiting = self.waiting.first().and_then(|(_, key)| {
             let retry = self.entries.get(key)?.retry.as_ref()?;
             Some(format!("{key}: {}", retry.reason))
         });
         health.reason = waiting.or_else(|| {
-            if self.unusable == 0 {
+            if health.unconnected == 0 {
                 return None;
             }
             self.entries

@@ -10,18 +10,19 @@ use netstate::{Datapath, Desired, Ns, Op, Plan, SysctlKey};
 use super::apply::{on_host, update};
 use super::retry::Retry;
 use super::work::Work;
-use crate::backend::join;
 use crate::lease::SubnetKey;
 
 /// The chain of iptables that is the administrator's, as plugin `firewall` has it.
-const ADMIN_CHAIN: &str = "CNI-ADMIN";
+pub(super) const ADMIN_CHAIN: &str = "CNI-ADMIN";
 
 impl Work {
     /// Puts everything right, and plans the next round: by the timer, or soon after trouble.
     pub(super) fn round(&mut self) {
         let now = Instant::now();
         self.next_round = now + self.goal.resync;
-        match self.everything() {
+        let done = self.everything();
+        self.count_round(now, done.is_ok());
+        match done {
             Ok(()) => {
                 if self.trouble.take().is_some() {
                     tracing::info!("the overlay is whole again");
@@ -53,11 +54,7 @@ impl Work {
         self.kernel.forget();
         self.forwarding()?;
         self.choose_ways_anew();
-        let mut wanted = self.own.clone();
-        self.peers.iter().for_each(|(_, entry)| join(&mut wanted, entry.wanted.clone()));
-        let scope = self.goal.overlay.scope();
-        let observed = self.kernel.observe(&scope).map_err(chain)?;
-        let plan = Plan::between(&observed, &Desired(on_host(wanted)), &scope);
+        let plan = self.difference()?;
         if !plan.is_empty() {
             let removed = plan.steps.iter().filter(|step| step.op.is_removal()).count();
             let made = plan.steps.len() - removed;
@@ -66,6 +63,15 @@ impl Work {
         self.apply_in_parts(plan)?;
         self.traffic(false)?;
         self.forward_rules()
+    }
+
+    /// From what is there, as observed now, to what is wanted.
+    pub(super) fn difference(&mut self) -> Result<Plan, String> {
+        let mut wanted = self.own.clone();
+        self.peers.iter().for_each(|(_, entry)| wanted.join(entry.wanted.clone()));
+        let scope = self.goal.overlay.scope();
+        let observed = self.kernel.observe(&scope).map_err(chain)?;
+        Ok(Plan::between(&observed, &Desired(on_host(wanted)), &scope))
     }
 
     /// First what all peers need, and what has to go; then the peers: all together, and where that
@@ -120,15 +126,19 @@ impl Work {
 
     /// The table of rules, made anew where it is not the one that is wanted, or was touched.
     fn traffic(&mut self, touched: bool) -> Result<(), String> {
-        // What a touched table holds is nobody's knowledge, whatever its comment says.
-        const UNKNOWN: &str = "touched";
-        let there = self.kernel.table_comment(&Ns::Host, &traffic::id()).map_err(chain)?;
-        let there = there.map(|comment| if touched { UNKNOWN.to_owned() } else { comment });
-        let plan = traffic::plan(there.as_deref(), &self.goal.traffic);
+        let plan = self.traffic_plan(touched)?;
         if !plan.is_empty() && self.health.synced {
             tracing::warn!("somebody changed the rules of traffic; restoring them");
         }
         self.apply_plan(&plan).map_or(Ok(()), Err)
+    }
+
+    pub(super) fn traffic_plan(&mut self, touched: bool) -> Result<Plan, String> {
+        // What a touched table holds is nobody's knowledge, whatever its comment says.
+        const UNKNOWN: &str = "touched";
+        let there = self.kernel.table_comment(&Ns::Host, &traffic::id()).map_err(chain)?;
+        let there = there.map(|comment| if touched { UNKNOWN.to_owned() } else { comment });
+        Ok(traffic::plan(there.as_deref(), &self.goal.traffic))
     }
 
     /// Where iptables' FORWARD drops what nobody accepts, it has to accept the cluster's:
@@ -150,6 +160,6 @@ fn leads_to_a_peer(op: &Op) -> bool {
     matches!(op, Op::AddRoute(_) | Op::AddNeigh(_) | Op::AddFdb(_))
 }
 
-fn chain(error: kernel::Error) -> String {
+pub(super) fn chain(error: kernel::Error) -> String {
     ErrorChain(&error).to_string()
 }

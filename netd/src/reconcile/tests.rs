@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use cni::json;
 use kernel::testing::{in_new_host, sh};
+use netstate::LinkName;
 
 use super::*;
 use crate::backend::{Backend, Macs};
@@ -11,12 +11,13 @@ use crate::config::network::BackendConf;
 use crate::lease::{ClusterView, LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
+mod plan;
+
 const OWN_MAC: &str = "02:00:00:00:00:01";
 
 /// A host with an uplink, and the loop of a backend on it.
 struct Site {
     reconciler: Reconciler,
-    _listener: Listener,
 }
 
 impl Site {
@@ -28,26 +29,33 @@ impl Site {
 
     /// Again on a host that is there.
     fn resume(backend: &str) -> Self {
-        let reconciler = Reconciler::start(goal(backend)).unwrap();
-        let listener = Listener::start(reconciler.inputs()).unwrap();
-        Self { reconciler, _listener: listener }
+        Self { reconciler: Reconciler::start(goal(backend), listen().unwrap()).unwrap() }
     }
 
     fn tell(&self, event: ClusterEvent) {
         self.reconciler.inputs().send(Input::Cluster(event)).unwrap();
     }
 
-    async fn reset(&self, peers: &[Peer]) {
+    fn reset(&self, peers: &[Peer]) {
         let peers: BTreeMap<_, _> = peers.iter().map(|p| (p.subnet, p.clone())).collect();
         self.tell(ClusterEvent::Reset(ClusterView { peers }));
-        self.settled().await;
+        self.settled();
     }
 
     /// Waits until everything told so far is done.
-    async fn settled(&self) {
+    fn settled(&self) {
         let (answer, answered) = oneshot::channel();
         self.reconciler.inputs().send(Input::Ping(answer)).unwrap();
-        answered.await.unwrap();
+        answered.blocking_recv().unwrap();
+    }
+
+    /// Waits until a condition holds, looking after each turn of the loop.
+    fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let bound = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(Instant::now() < bound, "waited in vain for: {what}");
+            self.settled();
+        }
     }
 
     fn health(&self) -> Health {
@@ -104,29 +112,14 @@ fn is_connected(n: u8) -> bool {
             .contains(&format!("02:00:00:00:01:{n:02x} dst 10.0.0.{n} self permanent"))
 }
 
-fn on_a_host<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send) {
-    in_new_host(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(test());
-    });
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let bound = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < bound, "waited in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[test]
 fn the_first_round_makes_device_and_peers_and_removes_what_an_earlier_run_left() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
         sh("ip route add 10.5.77.0/24 dev up0 proto 78; ip route add 10.5.78.0/24 dev up0");
         sh("sysctl -qw net.ipv4.ip_forward=0");
         assert!(!sh("ip link").contains("flannel.1"), "nothing before the peers are known");
-        site.reset(&[peer(2, "vxlan"), peer(3, "vxlan")]).await;
+        site.reset(&[peer(2, "vxlan"), peer(3, "vxlan")]);
         assert_eq!(site.health(), Health { synced: true, peers: 2, ..Health::default() });
         assert!(is_connected(2) && is_connected(3), "{}", sh("ip route; ip neigh; bridge fdb"));
         let link = sh("ip -d link show flannel.1");
@@ -145,20 +138,20 @@ fn the_first_round_makes_device_and_peers_and_removes_what_an_earlier_run_left()
 
 #[test]
 fn peers_come_change_and_go_one_by_one() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
-        site.reset(&[peer(2, "vxlan")]).await;
+        site.reset(&[peer(2, "vxlan")]);
         site.tell(ClusterEvent::Put(peer(3, "vxlan")));
-        site.settled().await;
+        site.settled();
         assert!(is_connected(2) && is_connected(3));
         // Another host has the subnet: the old link-layer address leads nowhere any more.
         let moved = Peer { subnet: peer(3, "vxlan").subnet, ..peer(4, "vxlan") };
         site.tell(ClusterEvent::Put(moved));
-        site.settled().await;
+        site.settled();
         let fdb = sh("bridge fdb show dev flannel.1");
         assert!(fdb.contains("02:00:00:00:01:04 dst 10.0.0.4") && !fdb.contains(":01:03"), "{fdb}");
         site.tell(ClusterEvent::Deleted(peer(3, "vxlan").subnet));
-        site.settled().await;
+        site.settled();
         assert!(is_connected(2));
         let left = sh(
             "ip route show proto 78; ip neigh show dev flannel.1; bridge fdb show dev flannel.1",
@@ -169,15 +162,15 @@ fn peers_come_change_and_go_one_by_one() {
 
 #[test]
 fn a_peer_that_cannot_be_used_is_told_and_the_others_are_connected() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
-        site.reset(&[peer(2, "vxlan"), peer(3, "host-gw")]).await;
+        site.reset(&[peer(2, "vxlan"), peer(3, "host-gw")]);
         assert!(is_connected(2) && !is_connected(3));
         let health = site.health();
         assert_eq!((health.synced, health.peers, health.unconnected), (true, 2, 1));
         assert!(health.reason.unwrap().contains("10.5.3.0-24: its backend is \"host-gw\""));
         site.tell(ClusterEvent::Put(peer(3, "vxlan")));
-        site.settled().await;
+        site.settled();
         assert!(is_connected(3));
         assert_eq!(site.health().unconnected, 0);
     });
@@ -185,27 +178,26 @@ fn a_peer_that_cannot_be_used_is_told_and_the_others_are_connected() {
 
 #[test]
 fn a_device_that_was_removed_comes_back_with_its_address_and_all_peers() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
-        site.reset(&[peer(2, "vxlan"), peer(3, "vxlan")]).await;
+        site.reset(&[peer(2, "vxlan"), peer(3, "vxlan")]);
         sh("ip link del flannel.1");
-        until("both peers again", || {
+        site.until("both peers again", || {
             sh("ip link").contains("flannel.1") && is_connected(2) && is_connected(3)
-        })
-        .await;
+        });
         assert!(sh("ip link show flannel.1").contains(OWN_MAC));
         sh("ip link set flannel.1 down");
-        until("the device up again", || is_connected(2) && is_connected(3)).await;
+        site.until("the device up again", || is_connected(2) && is_connected(3));
         sh("ip link set flannel.1 address 02:00:00:00:00:99");
-        until("its own address", || sh("ip link show flannel.1").contains(OWN_MAC)).await;
+        site.until("its own address", || sh("ip link show flannel.1").contains(OWN_MAC));
     });
 }
 
 #[test]
 fn what_somebody_removes_or_changes_of_a_peer_is_put_back() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
-        site.reset(&[peer(2, "vxlan")]).await;
+        site.reset(&[peer(2, "vxlan")]);
         for damage in [
             "ip route del 10.5.2.0/24",
             "ip neigh del 10.5.2.0 dev flannel.1",
@@ -216,71 +208,69 @@ fn what_somebody_removes_or_changes_of_a_peer_is_put_back() {
             "ip addr del 10.5.1.0/32 dev flannel.1",
         ] {
             sh(damage);
-            until(damage, || {
+            site.until(damage, || {
                 is_connected(2) && sh("ip addr show flannel.1").contains("10.5.1.0/32")
-            })
-            .await;
+            });
         }
     });
 }
 
 #[test]
 fn the_rules_come_back_after_a_flush_and_after_a_change() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
-        site.reset(&[]).await;
+        site.reset(&[]);
         let whole = sh("nft list table inet netd_cluster");
         for damage in
             ["flush ruleset", "flush table inet netd_cluster", "delete table inet netd_cluster"]
         {
             sh(&format!("nft {damage}"));
-            until(damage, || {
+            site.until(damage, || {
                 sh("nft list ruleset").contains("netd_cluster")
                     && sh("nft list table inet netd_cluster") == whole
-            })
-            .await;
+            });
         }
     });
 }
 
 #[test]
 fn routes_of_host_gw_come_back_when_the_uplink_does() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(HOST_GW);
-        site.reset(&[peer(2, "host-gw")]).await;
+        site.reset(&[peer(2, "host-gw")]);
         let there = || sh("ip route").contains("10.5.2.0/24 via 10.0.0.2 dev up0 proto 78");
         assert!(there(), "{}", sh("ip route"));
         sh("ip link set up0 down");
         assert!(!there());
         sh("ip link set up0 up");
-        until("the route", there).await;
+        site.until("the route", there);
     });
 }
 
 #[test]
 fn a_peer_that_the_kernel_refuses_holds_nobody_up_and_is_tried_again() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(HOST_GW);
         let mut far = peer(3, "host-gw");
         far.value.public_ip = "10.9.0.3".parse().unwrap();
-        site.reset(&[peer(2, "host-gw"), far, peer(4, "host-gw")]).await;
+        site.reset(&[peer(2, "host-gw"), far, peer(4, "host-gw")]);
         let routes = sh("ip route show proto 78");
         assert!(routes.contains("10.5.2.0/24") && routes.contains("10.5.4.0/24"), "{routes}");
         let health = site.health();
         assert_eq!((health.synced, health.trouble, health.unconnected), (true, None, 1));
         assert!(health.reason.unwrap().contains("10.5.3.0-24: "));
         sh("ip addr add 10.9.0.1/24 dev up0");
-        until("the peer in reach", || sh("ip route").contains("10.5.3.0/24 via 10.9.0.3")).await;
-        until("health", || site.health().unconnected == 0).await;
+        site.until("the peer in reach", || sh("ip route").contains("10.5.3.0/24 via 10.9.0.3"));
+        site.until("health", || site.health().unconnected == 0);
     });
 }
 
 #[test]
 fn a_restart_changes_nothing_that_is_right() {
-    on_a_host(|| async {
+    in_new_host(|| {
         let site = Site::start(VXLAN);
         let peers = [peer(2, "vxlan"), peer(3, "vxlan")];
-        site.reset(&peers).await;
+        site.reset(&peers);
         let state = || {
             sh(
                 "ip -d link show flannel.1; ip route; ip neigh; bridge fdb show dev flannel.1; nft list ruleset",
@@ -290,7 +280,7 @@ fn a_restart_changes_nothing_that_is_right() {
         drop(site);
         assert_eq!(state(), before, "the end takes nothing away");
         let site = Site::resume(VXLAN);
-        site.reset(&peers).await;
+        site.reset(&peers);
         assert_eq!(state(), before);
     });
 }

@@ -1,18 +1,19 @@
 //! The loop itself: inputs in, changes out.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use kernel::Kernel;
+use kernel::events::Notice;
 use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
-use super::burst::Burst;
+use super::burst::{Burst, Question};
+use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
-use super::{Goal, Health, Input, Notice};
-use crate::backend::{UnusablePeer, join};
+use super::{Counts, Goal, Health, Input};
+use crate::backend::UnusablePeer;
 use crate::lease::{ClusterEvent, ClusterView, Peer, SubnetKey};
 
 /// After an event that calls for a look at everything, others of the same cause follow.
@@ -29,18 +30,24 @@ pub(super) struct Work {
     pub(super) health: Health,
     pub(super) trouble: Option<Retry>,
     report: watch::Sender<Health>,
+    pub(super) counts: watch::Sender<Counts>,
     /// The peers are known.
-    started: bool,
+    pub(super) started: bool,
     /// When everything is looked at next.
     pub(super) next_round: Instant,
 }
 
 impl Work {
-    pub(super) fn new(kernel: Kernel, goal: Goal, report: watch::Sender<Health>) -> Self {
+    pub(super) fn new(
+        kernel: Kernel,
+        goal: Goal,
+        report: watch::Sender<Health>,
+        counts: watch::Sender<Counts>,
+    ) -> Self {
         let mut own = goal.overlay.own();
         if goal.blackhole {
             goal.overlay.subnets().for_each(|net| {
-                join(&mut own, drivers::traffic::blackhole(net));
+                own.join(drivers::traffic::blackhole(net));
             });
         }
         Self {
@@ -51,31 +58,28 @@ impl Work {
             health: Health::default(),
             trouble: None,
             report,
+            counts,
             started: false,
             next_round: Instant::now(),
         }
     }
 
-    /// Works until it is told to stop, or nobody is left to tell it.
-    pub(super) fn run(&mut self, inbox: &Receiver<Input>) {
+    /// Works until it is told to stop.
+    pub(super) fn run(&mut self, inbox: &mut Inbox) {
         loop {
-            let mut burst = Burst::default();
-            match inbox.recv_timeout(self.until_due()) {
-                Ok(input) => self.take(input, &mut burst),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            while let Ok(input) = inbox.try_recv() {
-                self.take(input, &mut burst);
-            }
-            self.act(&burst);
-            self.tell();
-            for ping in burst.pings {
-                // Whoever asked has gone if he does not take the answer.
-                let _ = ping.send(());
-            }
-            if burst.stop {
+            inbox.wait(self.until_due());
+            let mut told = Burst::default();
+            inbox.inputs().for_each(|input| self.take(input, &mut told));
+            self.act(&told);
+            self.answer(told.questions);
+            if told.stop {
                 return;
+            }
+            // The kernel's echo of these changes is there already, and needs no turn of its own.
+            let mut heard = Burst::default();
+            inbox.notices().iter().for_each(|notice| self.notice(notice, &mut heard));
+            if !heard.is_empty() {
+                self.act(&heard);
             }
         }
     }
@@ -89,32 +93,27 @@ impl Work {
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
-            // What is known stays as it is.
-            Input::Cluster(ClusterEvent::Away(_)) => {}
-            Input::Noticed(all) if self.started => {
-                all.iter().for_each(|notice| self.notice(notice, burst));
-            }
-            // The first round looks at everything anyway.
-            Input::Noticed(_) => {}
-            Input::Ping(sender) => burst.pings.push(sender),
+            Input::Ping(sender) => burst.questions.push(Question::Ping(sender)),
+            Input::Plan(sender) => burst.questions.push(Question::Plan(sender)),
             Input::Stop => burst.stop = true,
         }
     }
 
-    /// Changes what has to change.
+    /// Changes what has to change, and tells how it stands then.
     pub(super) fn act(&mut self, burst: &Burst) {
         let now = Instant::now();
         if self.started && self.next_round <= now {
             self.round();
-            return;
+        } else {
+            self.apply(burst);
+            if burst.traffic {
+                self.restore_traffic();
+            }
+            for key in self.peers.due(now) {
+                self.put_again(&key);
+            }
         }
-        self.apply(burst);
-        if burst.traffic {
-            self.restore_traffic();
-        }
-        for key in self.peers.due(now) {
-            self.put_again(&key);
-        }
+        self.tell();
     }
 
     /// What leads to a peer, by the backend.
@@ -140,6 +139,7 @@ impl Work {
     }
 
     fn reset(&mut self, view: ClusterView, burst: &mut Burst) {
+        self.count(|counts| counts.listings += 1);
         let gone: Vec<_> =
             self.peers.iter().map(|(k, _)| *k).filter(|k| !view.peers.contains_key(k)).collect();
         gone.into_iter().for_each(|key| self.delete(key, burst));
@@ -173,7 +173,13 @@ impl Work {
     }
 
     fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
+        self.count(|counts| {
+            counts.events += 1;
+            counts.losses += u64::from(*notice == Notice::Anywhere);
+        });
         match notice {
+            // The first round looks at everything anyway.
+            _ if !self.started => {}
             Notice::Anywhere => self.next_round = Instant::now(),
             Notice::Link(name) => {
                 let overlay = &self.goal.overlay;
@@ -207,7 +213,7 @@ impl Work {
                     burst.again.insert(key);
                 }
             }
-            Notice::Traffic => burst.traffic = true,
+            Notice::Table => burst.traffic = true,
         }
     }
 
@@ -227,8 +233,8 @@ impl Work {
             .collect();
         let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
         for (_, before, after) in &changes {
-            join(&mut all_before, before.clone());
-            join(&mut all_after, after.clone());
+            all_before.join(before.clone());
+            all_after.join(after.clone());
         }
         let plan = update(all_before, all_after);
         if plan.is_empty() {

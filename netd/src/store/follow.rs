@@ -19,8 +19,6 @@ pub enum Followed {
     Listed(Listing),
     /// These changed, in order.
     Changed(Vec<Change>),
-    /// The store cannot be followed at present, and why; or it is followed again.
-    Away(Option<String>),
 }
 
 /// Lists what is below a prefix and tells what happens to it, until the receiver is dropped. The
@@ -56,7 +54,7 @@ impl Following {
                     continue;
                 }
             };
-            self.recovered().await;
+            self.recovered();
             let Listing { revision, history, .. } = listing;
             let mut known = Position { revision, history };
             if self.to.send(Followed::Listed(listing)).await.is_err() {
@@ -78,7 +76,7 @@ impl Following {
         loop {
             match events.next().await {
                 Some(Ok(Event::Changes { revision, changes })) => {
-                    self.recovered().await;
+                    self.recovered();
                     if revision > known.revision {
                         self.backoff.reset();
                         known.revision = revision;
@@ -108,17 +106,14 @@ impl Following {
         let text = ErrorChain(error).to_string();
         if self.trouble.as_ref() != Some(&text) {
             tracing::warn!(error = text, "the store cannot be followed; trying again");
-            self.trouble = Some(text.clone());
-            // A receiver that is gone ends this anyway.
-            let _ = self.to.send(Followed::Away(Some(text))).await;
+            self.trouble = Some(text);
         }
         self.backoff.wait().await;
     }
 
-    async fn recovered(&mut self) {
+    fn recovered(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!(prefix = self.prefix, "the store is followed again");
-            let _ = self.to.send(Followed::Away(None)).await;
         }
     }
 }

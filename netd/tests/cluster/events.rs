@@ -8,14 +8,8 @@ use super::setup::{Cluster, SUBNETS, acquire, key, soon, wanted};
 const NETWORK: &str = r#"{"Network":"10.3.0.0/16"}"#;
 const VXLAN: &str = r#"{"PublicIP":"192.168.0.50","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
 
-/// What happens next to a host; the store may be away in between.
 async fn next(events: &mut Receiver<ClusterEvent>) -> ClusterEvent {
-    loop {
-        let event = soon("an event", events.recv()).await.unwrap();
-        if !matches!(event, ClusterEvent::Away(_)) {
-            return event;
-        }
-    }
+    soon("an event", events.recv()).await.unwrap()
 }
 
 async fn reset(events: &mut Receiver<ClusterEvent>) -> Vec<SubnetKey> {
@@ -116,7 +110,6 @@ async fn changes_that_were_compacted_away_lead_to_a_new_listing() {
         match next(&mut events).await {
             ClusterEvent::Reset(view) => known = view.peers.into_keys().collect(),
             ClusterEvent::Put(peer) => drop(known.insert(peer.subnet)),
-            ClusterEvent::Away(_) => {}
             event @ (ClusterEvent::Deleted(_) | ClusterEvent::Malformed { .. }) => {
                 panic!("{event:?}")
             }

@@ -18,6 +18,15 @@ use crate::Error;
 /// # Errors
 /// [`Error::Kernel`] where a sysctl cannot be written.
 pub fn enable(kernel: &mut Kernel, gateways: &[IpNetwork]) -> Result<(), Error> {
+    let plan = off(kernel, gateways)?;
+    apply(kernel, &plan)
+}
+
+/// What [`enable`] would change.
+///
+/// # Errors
+/// [`Error::Kernel`] where a sysctl cannot be read.
+pub fn off(kernel: &mut Kernel, gateways: &[IpNetwork]) -> Result<Plan, Error> {
     let mut steps = Vec::new();
     let v4 = SysctlKey::fixed("net/ipv4/ip_forward");
     let v6 = SysctlKey::fixed("net/ipv6/conf/all/forwarding");
@@ -30,10 +39,7 @@ pub fn enable(kernel: &mut Kernel, gateways: &[IpNetwork]) -> Result<(), Error> 
         }
         steps.push(set(v6, "1"));
     }
-    match kernel.apply(&Plan { steps }).failed {
-        None => Ok(()),
-        Some((_, e)) => Err(e.into()),
-    }
+    Ok(Plan { steps })
 }
 
 /// Accepts what a link sends and gets, if iptables' FORWARD drops what nobody accepts.
@@ -44,7 +50,8 @@ pub fn enable(kernel: &mut Kernel, gateways: &[IpNetwork]) -> Result<(), Error> 
 /// # Errors
 /// [`Error::Legacy`] where it is iptables-legacy that drops; [`Error::Kernel`].
 pub fn open(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result<(), Error> {
-    insert_missing(kernel, ip, &iptables::accepts(link), admin)
+    let plan = missing(kernel, ip, &iptables::accepts(link), admin)?;
+    apply(kernel, &plan)
 }
 
 /// Accepts what comes from a network and what goes to it, if iptables' FORWARD drops what nobody
@@ -53,7 +60,33 @@ pub fn open(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result
 /// # Errors
 /// As [`open`].
 pub fn open_network(kernel: &mut Kernel, net: IpNetwork, admin: &str) -> Result<(), Error> {
-    insert_missing(kernel, Ip::of(net.ip()), &iptables::accepts_network(net), admin)
+    let plan = closed_network(kernel, net, admin)?;
+    apply(kernel, &plan)
+}
+
+/// What [`open_network`] would change.
+///
+/// # Errors
+/// As [`open`].
+pub fn closed_network(kernel: &mut Kernel, net: IpNetwork, admin: &str) -> Result<Plan, Error> {
+    missing(kernel, Ip::of(net.ip()), &iptables::accepts_network(net), admin)
+}
+
+/// What takes back the rules that [`open_network`] has made. The chains stay, which others use.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn opened_network(kernel: &mut Kernel, net: IpNetwork) -> Result<Plan, Error> {
+    let ours = iptables::chain(family(Ip::of(net.ip())), iptables::CNI_FORWARD);
+    let mut steps = Vec::new();
+    if kernel.chain(&Ns::Host, &ours)?.is_some() {
+        for rule in iptables::accepts_network(net) {
+            if kernel.has_rule(&Ns::Host, &ours, &rule)? {
+                steps.push(Step::fresh(Ns::Host, Op::DelRuleOf { chain: ours.clone(), rule }));
+            }
+        }
+    }
+    Ok(Plan { steps })
 }
 
 /// The commands that [`open`] would run.
@@ -91,9 +124,8 @@ pub fn note(ip: Ip) -> String {
     }
 }
 
-fn insert_missing(kernel: &mut Kernel, ip: Ip, accepts: &[Rule], admin: &str) -> Result<(), Error> {
-    let plan = missing(kernel, ip, accepts, admin)?;
-    match kernel.apply(&plan).failed {
+fn apply(kernel: &mut Kernel, plan: &Plan) -> Result<(), Error> {
+    match kernel.apply(plan).failed {
         None => Ok(()),
         Some((_, e)) => Err(e.into()),
     }

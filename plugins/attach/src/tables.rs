@@ -50,12 +50,13 @@ impl Constant {
     }
 }
 
-/// Makes sure that the table is there, of this schema.
+/// Makes sure that the table is there, of this schema; gives the generation of the ruleset that
+/// has it.
 ///
 /// # Errors
 /// [`Error::NewerTable`], [`Error::ForeignTable`], or what the kernel says. Nothing is left half
 /// made: each change is one transaction.
-pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<(), Error> {
+pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<u32, Error> {
     let id = table.id();
     let mut last = None;
     for _ in 0..ATTEMPTS {
@@ -63,7 +64,7 @@ pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<(),
         let steps = match kernel.table_comment(&Ns::Host, &id)? {
             None => made_new(store, &table.table()?)?,
             Some(comment) => match ruleset::schema_of(&comment) {
-                Some(ruleset::SCHEMA) => return Ok(()),
+                Some(ruleset::SCHEMA) => return Ok(generation),
                 Some(old) if old < ruleset::SCHEMA => replaced(kernel, store, &table.table()?)?,
                 Some(found) => return Err(newer(&id, found)),
                 None => return Err(foreign(&id, comment)),
@@ -71,7 +72,7 @@ pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<(),
         };
         let report = kernel.apply_at(&Plan { steps }, generation);
         match report.failed {
-            None => return Ok(()),
+            None => return Ok(kernel.generation(&Ns::Host)?),
             Some((_, e))
                 if matches!(e.kind(), kernel::Kind::Interrupted | kernel::Kind::Exists) =>
             {
@@ -82,7 +83,7 @@ pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<(),
     }
     match last {
         Some(e) => Err(e.into()),
-        None => Ok(()),
+        None => Ok(kernel.generation(&Ns::Host)?),
     }
 }
 

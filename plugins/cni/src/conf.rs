@@ -105,10 +105,18 @@ impl NetConf {
     /// `args.cni`, which a plugin prefers to CNI_ARGS; `None` when it is absent.
     ///
     /// # Errors
-    /// Code 6, naming the path and the value.
+    /// Code 6, naming the path and the value: it, or `args`, has the wrong type.
     pub fn args_cni<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
-        let Some(args) = self.raw.field("args") else { return Ok(None) };
-        json::decode_field("args", args, "cni")
+        self.member_of("args", "cni")
+    }
+
+    /// A member of one of the objects beside a plugin's own keys; `None` when either is absent.
+    fn member_of<T: DeserializeOwned>(&self, object: &str, key: &str) -> Result<Option<T>, Error> {
+        let Some(value) = self.raw.field(object) else { return Ok(None) };
+        if value.as_object().is_none() {
+            return Err(Error::decoding(format!("{object}: expected an object, got {value}")));
+        }
+        json::decode_field(object, value, key)
     }
 }
 

@@ -25,10 +25,11 @@ const COMMENT_MAX: usize = 127;
 
 impl Owner {
     /// `ifalias` of the attachment's host link: `netd:<network>/<container>/<ifname>`, at most
-    /// 255 bytes (`IFALIASZ`, `include/uapi/linux/if.h`).
+    /// 254 bytes: with the NUL that ends it in a message it is less than `IFALIASZ` (256,
+    /// `include/uapi/linux/if.h`).
     #[must_use]
     pub fn alias(&self) -> String {
-        cut(&format!("{ALIAS_PREFIX}{}", self.path()), 255)
+        cut(&format!("{ALIAS_PREFIX}{}", self.path()), 254)
     }
 
     /// Comment of the attachment's nf_tables elements: `<network>/<container>/<ifname>`.

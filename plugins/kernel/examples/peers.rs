@@ -59,7 +59,7 @@ fn from_nothing(peers: u32) -> Result<(Duration, Duration), Failure> {
     let mut kernel = host()?;
     let mut want = device()?;
     for number in 0..peers {
-        merge(&mut want, peer(number, 0)?);
+        merge(&mut want, &peer(number, 0)?);
     }
     let scope = scope()?;
     let start = Instant::now();
@@ -169,12 +169,9 @@ fn scope() -> Result<Scope, Failure> {
     Ok(scope)
 }
 
-fn merge(into: &mut Desired, other: Desired) {
-    let host = into.0.ns_mut(Ns::Host);
-    for (_, state) in other.0.iter() {
-        host.neighs.extend(state.neighs.iter().cloned());
-        host.fdb.extend(state.fdb.iter().cloned());
-        host.routes.extend(state.routes.iter().cloned());
+fn merge(into: &mut Desired, other: &Desired) {
+    for (ns, state) in other.0.iter() {
+        into.0.ns_mut(ns.clone()).join(state.clone());
     }
 }
 

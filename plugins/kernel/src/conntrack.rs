@@ -21,9 +21,8 @@ use self::message::{
     DELETE, GET, GET_STATS, STATS_ENTRIES, attributes, exact, header, udp_destination, write_filter,
 };
 use crate::Kernel;
-use crate::closing::close_in_background;
 use crate::error::{Error, Kind, Refusal};
-use crate::netlink::{Batch, Protocol, Socket, flag};
+use crate::netlink::{Batch, Socket, flag};
 
 /// Ports from which one dump is cheaper than a filter each.
 const MANY: usize = 32;
@@ -39,39 +38,19 @@ const DELETE_ALL: &str = "delete udp conntrack entries";
 /// A port as published on the host: at one address, or at all of the family.
 pub type HostPort = (Option<IpAddr>, u16);
 
-/// Deletes the conntrack entries of the calling thread's namespace that are of protocol UDP, of
-/// that family, and whose original destination is `host_port` (and `host_ip`, where given and not
-/// `0.0.0.0` or `::`), in all zones. Without conntrack in the kernel there is nothing to do.
-///
-/// # Errors
-/// The kernel refused to list or to delete; what was deleted before stays deleted.
-pub fn flush_udp(ipv4: bool, host_ip: Option<IpAddr>, host_port: u16) -> Result<(), Error> {
-    flush_udp_ports(ipv4, &[(host_ip, host_port)])
-}
-
-/// Like [`flush_udp`], for several ports. Costs one walk over the kernel's table for each of them,
-/// or a bounded number of walks where they are many.
-///
-/// # Errors
-/// As [`flush_udp`].
-pub fn flush_udp_ports(ipv4: bool, ports: &[HostPort]) -> Result<(), Error> {
-    match Socket::open(Protocol::Netfilter) {
-        Ok(mut socket) => {
-            let result = flush_on(&mut socket, ipv4, ports);
-            close_in_background(socket);
-            result
-        }
-        Err(Errno::PROTONOSUPPORT) => Ok(()),
-        Err(e) => Err(Error::os("open a netfilter socket", e)),
-    }
-}
-
 impl Kernel {
-    /// Like [`flush_udp_ports`], in the host's namespace, with the socket that is open already.
+    /// Deletes the conntrack entries of the host's namespace that are of protocol UDP, of that
+    /// family, and whose original destination is one of the ports (and its address, where given
+    /// and not `0.0.0.0` or `::`), in all zones. Costs one walk over the kernel's table for each,
+    /// or a bounded number of walks where they are many. Without conntrack in the kernel there is
+    /// nothing to do.
     ///
     /// # Errors
-    /// As [`flush_udp`].
+    /// The kernel refused to list or to delete; what was deleted before stays deleted.
     pub fn flush_udp_ports(&mut self, ipv4: bool, ports: &[HostPort]) -> Result<(), Error> {
+        if ports.is_empty() {
+            return Ok(());
+        }
         flush_on(self.netfilter(&Ns::Host)?, ipv4, ports)
     }
 }

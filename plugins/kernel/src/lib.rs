@@ -13,12 +13,14 @@ pub mod closing;
 pub mod conntrack;
 mod datapath;
 mod error;
+pub mod events;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
 mod netlink;
 pub mod netns;
 mod nft;
 mod route;
+mod settle;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

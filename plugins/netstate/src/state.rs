@@ -45,6 +45,21 @@ impl NetState {
         self.elements.entry(set).or_default().insert(element);
     }
 
+    /// Adds what another state has. Both are parts of one whole and never contradict each other.
+    pub fn join(&mut self, other: Self) {
+        self.links.extend(other.links);
+        self.addrs.extend(other.addrs);
+        self.routes.extend(other.routes);
+        self.neighs.extend(other.neighs);
+        self.fdb.extend(other.fdb);
+        self.rules.extend(other.rules);
+        self.sysctls.extend(other.sysctls);
+        self.tables.extend(other.tables);
+        for (set, elements) in other.elements {
+            self.elements.entry(set).or_default().extend(elements);
+        }
+    }
+
     /// The addresses of a link.
     pub(crate) fn addrs_on<'s>(&'s self, link: &'s LinkName) -> impl Iterator<Item = &'s Addr> {
         let zero = Ipv4Addr::UNSPECIFIED;

@@ -4,6 +4,8 @@ mod conf;
 mod result;
 mod state;
 
+use std::time::Duration;
+
 use attach::tables::{self, Constant};
 use attach::wiring::{self, Wiring};
 use attach::{Namespace, Record, Store, forward};
@@ -22,6 +24,9 @@ use conf::Conf;
 
 /// The plugin's name, and that of its records.
 const NAME: &str = "bridge";
+
+/// How long duplicate address detection may take; the reference's bound.
+const DETECTION: Duration = Duration::from_secs(5);
 
 /// The plugin.
 pub(crate) struct Bridge;
@@ -129,12 +134,13 @@ impl Add<'_> {
         mut site: Site,
         addressing: AddResult,
     ) -> Result<AddResult, Error> {
-        let inside = state::interface(&self.conf, &addressing)?;
+        let inside = state::interface(&self.conf, &addressing, site.shared.mtu)?;
         site.shared.gateways = state::gateways(&self.conf, &inside)?;
         let ensure = site.ensure()?;
         let Site { shared, observed } = site;
+        // Our choice, so that the kernel need not be asked for its own.
         let mac = match self.conf.mac {
-            None if self.conf.macspoofchk => Some(mac::random()?),
+            None => Some(mac::random()?),
             given => given,
         };
         let port = state::port(&self.conf, &self.owner, self.request, shared.mtu, mac)?;
@@ -145,7 +151,8 @@ impl Add<'_> {
         self.store.claim(&record).map_err(|e| attach_error(&e))?;
         let mut wiring = Wiring::new(kernel, attachment::ns_names(self.request));
         let wired = self.apply(&mut wiring, &ensure, &own, &port, &shared);
-        let done = wired.and_then(|()| {
+        let settled = wired.and_then(|()| self.settle(wiring.kernel(), &port, &inside));
+        let done = settled.and_then(|()| {
             let bridge_mac = bridge_mac(&shared, &observed, wiring.kernel())?;
             let made = result::Made { shared: &shared, port: &port, inside: &inside, bridge_mac };
             made.result(self.request, wiring.report(), addressing)
@@ -173,6 +180,15 @@ impl Add<'_> {
             forward::enable(wiring.kernel(), &shared.gateways).map_err(|e| attach_error(&e))?;
         }
         Ok(())
+    }
+
+    /// With `enabledad` the container begins when its addresses may be used.
+    fn settle(&self, kernel: &mut Kernel, port: &Port, inside: &Interface) -> Result<(), Error> {
+        let detected = self.conf.dad && !port.leave_down;
+        if !detected || !inside.addresses.iter().any(|a| a.net.is_ipv6()) {
+            return Ok(());
+        }
+        kernel.settle(&Ns::Container, &port.ifname, DETECTION).map_err(|e| kernel_error(&e))
     }
 
     /// A name that is taken in the container is the caller's mistake, and says so.

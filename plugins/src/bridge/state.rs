@@ -14,8 +14,14 @@ use crate::attachment::{self, kernel_error};
 use crate::{convert, mac};
 
 /// What the container's interface carries: gateways filled in, default routes added.
-pub(super) fn interface(conf: &Conf, addressing: &AddResult) -> Result<Interface, Error> {
+pub(super) fn interface(
+    conf: &Conf,
+    addressing: &AddResult,
+    mtu: Option<u32>,
+) -> Result<Interface, Error> {
     let mut addresses = convert::addresses(addressing)?;
+    let carries_ipv6 = convert::carries_ipv6(mtu);
+    convert::fits_mtu(mtu, &addresses)?;
     let mut routes = convert::routes(addressing)?;
     if conf.is_gateway {
         for address in &mut addresses {
@@ -33,7 +39,7 @@ pub(super) fn interface(conf: &Conf, addressing: &AddResult) -> Result<Interface
             }
         }
     }
-    let link_local = !addresses.is_empty() && attachment::has_ipv6();
+    let link_local = !addresses.is_empty() && carries_ipv6 && attachment::has_ipv6();
     Ok(Interface { addresses, routes, dad: conf.dad, notify: Notify::Arp, link_local })
 }
 

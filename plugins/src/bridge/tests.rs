@@ -115,7 +115,7 @@ fn a_default_gateway_adds_one_default_route_for_each_family() {
     for net in ["10.1.0.5/24", "10.2.0.5/24", "fd00::5/64"] {
         given.ips.push(cni::IpConfig::new(net.parse().expect("address")));
     }
-    let inside = interface(&conf, &given).expect("valid");
+    let inside = interface(&conf, &given, None).expect("valid");
     let routes: Vec<_> =
         inside.routes.iter().map(|r| (r.dst.to_string(), r.gw.map(|g| g.to_string()))).collect();
     let some = |s: &str| Some(s.to_owned());
@@ -123,6 +123,22 @@ fn a_default_gateway_adds_one_default_route_for_each_family() {
         routes,
         [("0.0.0.0/0".to_owned(), some("10.1.0.1")), ("::/0".to_owned(), some("fd00::1"))]
     );
+}
+
+#[test]
+fn ipv6_needs_an_mtu_of_1280_and_ipv4_does_not() {
+    let conf = Conf::of(&request("")).expect("valid");
+    let with = |net: &str, mtu| {
+        let ip = cni::IpConfig::new(net.parse().expect("address"));
+        let given = cni::AddResult { ips: vec![ip], ..cni::AddResult::default() };
+        interface(&conf, &given, Some(mtu))
+    };
+    let small = with("10.1.0.5/24", 1279).expect("IPv4 fits");
+    assert!(!small.link_local, "the kernel has no IPv6 on such a link");
+    assert!(with("fd00::5/64", 1280).is_ok());
+    let error = with("fd00::5/64", 1279).expect_err("IPv6 does not fit");
+    assert_eq!(error.code, Code::InvalidConfig);
+    assert!(error.msg.contains("mtu: 1279") && error.msg.contains("fd00::5"), "{error}");
 }
 
 #[test]

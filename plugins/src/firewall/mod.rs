@@ -137,9 +137,9 @@ impl Part {
         let mut gateways = Vec::new();
         for ip in Ip::BOTH {
             let Some(addr) = addrs.iter().find(|a| Ip::of(**a) == ip) else { continue };
-            if let Some(link) = kernel.route_get(&Ns::Host, *addr).map_err(|e| kernel_error(&e))? {
-                gateways.push((ip, link));
-            }
+            let link = kernel.route_get(&Ns::Host, *addr).map_err(|e| kernel_error(&e))?;
+            let made = link.filter(|link| attachment::is_of_result(prev, link));
+            gateways.extend(made.map(|link| (ip, link)));
         }
         let mut part =
             Self { addrs, gateways, own: Desired::default(), shared: Desired::default() };

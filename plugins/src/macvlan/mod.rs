@@ -120,6 +120,7 @@ impl Add<'_> {
             notify: Notify::ArpAndNdisc,
             link_local: false,
         };
+        convert::fits_mtu(self.conf.mtu, &inside.addresses)?;
         let driver = driver(&self.conf, self.request, parent)?;
         let own = driver.desired(&self.owner, &inside);
         let mut record = self.store.record(&self.owner, NAME);

@@ -4,34 +4,52 @@ use std::collections::BTreeMap;
 
 use attach::wiring::Wiring;
 use cni::Error;
-use drivers::Owner;
 use drivers::ports::{Class, Mapping};
 use drivers::ruleset::Ip;
 use kernel::Kernel;
 use netstate::nft::Element;
-use netstate::{Desired, Ns, Plan};
+use netstate::{Ns, Plan};
 
+use super::Add;
 use super::conf::Conf;
 use crate::attachment::{attach_error, kernel_error};
 
 /// How often others may change the ruleset between our look and our commit.
 const ATTEMPTS: usize = 64;
 
+/// Refuses mappings of one host port to two ports of the container. The same mapping twice is fine.
+pub(super) fn distinct(mappings: &[Mapping]) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for mapping in mappings {
+        let key = (mapping.transport, mapping.host_ip, mapping.container_ip, mapping.host_port);
+        let port = *seen.entry(key).or_insert(mapping.container_port);
+        if port != mapping.container_port {
+            return Err(Error::config(format!(
+                "runtimeConfig.portMappings: host port {}/{} leads to the container's ports {port} \
+                 and {}: give each a hostPort of its own",
+                mapping.host_port,
+                mapping.transport.name(),
+                mapping.container_port
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Adds the elements, if no port is another's. The look and the commit are made one by the
 /// ruleset's generation number: the kernel refuses a commit for an older one.
-pub(super) fn commit(
-    wiring: &mut Wiring<'_>,
-    own: &Desired,
-    mappings: &[Mapping],
-    conf: &Conf,
-    owner: &Owner,
-) -> Result<(), Error> {
+pub(super) fn commit(wiring: &mut Wiring<'_>, add: &Add<'_>) -> Result<(), Error> {
+    let Add { conf, own, owner, .. } = *add;
+    let mappings = &add.flows.mappings;
     for class in &conf.classes {
         make_class(wiring, class)?;
     }
     let mut last = None;
-    for _ in 0..ATTEMPTS {
-        let generation = wiring.kernel().generation(&Ns::Host).map_err(|e| kernel_error(&e))?;
+    for attempt in 0..ATTEMPTS {
+        let generation = match attempt {
+            0 => add.generation,
+            _ => wiring.kernel().generation(&Ns::Host).map_err(|e| kernel_error(&e))?,
+        };
         if let Some(taken) = holder(wiring.kernel(), mappings, conf)? {
             return Err(taken);
         }

@@ -177,6 +177,7 @@ fn host_ip(key: &str, text: &str) -> Result<HostIp, Error> {
     if text.is_empty() {
         return Ok(HostIp::Any);
     }
-    let ip = convert::ip_addr(key, text)?;
+    // An IPv4 address in the form of IPv6 (RFC 4291 section 2.5.5.2) is one of IPv4.
+    let ip = convert::ip_addr(key, text)?.to_canonical();
     Ok(if ip.is_unspecified() { HostIp::AnyOf(Ip::of(ip)) } else { HostIp::One(ip) })
 }

@@ -7,28 +7,31 @@ use attach::Record;
 use cni::Error;
 use drivers::ports::Transport;
 use drivers::ruleset::Ip;
+use kernel::Kernel;
 use netstate::nft::Value;
 
-use crate::attachment::kernel_error;
+use crate::attachment::{self, kernel_error};
 
 /// A client that keeps sending would stay without translation, or with that of the container
 /// before (plugins#123, plugins#1190). That the entry expires by itself is why a failure is not
 /// one of ADD.
-pub(super) fn flush_conntrack(udp: &[(Ip, Option<IpAddr>, u16)]) {
-    if let Err(e) = flush_all(udp) {
+pub(super) fn flush_conntrack(kernel: &mut Kernel, udp: &[(Ip, Option<IpAddr>, u16)]) {
+    if let Err(e) = flush_all(kernel, udp) {
         let _ = writeln!(std::io::stderr(), "portmap: {}", cni::ErrorChain(&e));
     }
 }
 
 /// DEL and GC forget the flows of an attachment before its record.
 pub(super) fn forget_flows(record: &Record) -> Result<(), Error> {
-    flush_all(&udp_ports(record)).map_err(|e| kernel_error(&e))
+    flush_all(&mut attachment::kernel(None), &udp_ports(record)).map_err(|e| kernel_error(&e))
 }
 
-fn flush_all(udp: &[(Ip, Option<IpAddr>, u16)]) -> Result<(), kernel::Error> {
+fn flush_all(kernel: &mut Kernel, udp: &[(Ip, Option<IpAddr>, u16)]) -> Result<(), kernel::Error> {
     let mut done = Ok(());
-    for (ip, host_ip, port) in udp {
-        done = done.and(kernel::conntrack::flush_udp(*ip == Ip::V4, *host_ip, *port));
+    for family in Ip::BOTH {
+        let of_family = udp.iter().filter(|(ip, ..)| *ip == family);
+        let ports: Vec<_> = of_family.map(|(_, host_ip, port)| (*host_ip, *port)).collect();
+        done = done.and(kernel.flush_udp_ports(family == Ip::V4, &ports));
     }
     done
 }

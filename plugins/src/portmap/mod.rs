@@ -60,15 +60,16 @@ impl Plugin for PortMap {
         if flows.mappings.is_empty() {
             return Ok(prev);
         }
+        claim::distinct(&flows.mappings)?;
         listener::check(&flows.mappings, conf.conflict == Conflict::Error)?;
         let ensured = tables::ensure(&mut kernel, &store, Constant::Inet);
-        ensured.map_err(|e| attach_error(&e))?;
+        let generation = ensured.map_err(|e| attach_error(&e))?;
         let own = flows.desired(&owner, &conf);
         let mut record = store.record(&owner, NAME).with_elements(&own);
         record.netns = Some(namespace);
         record.notes = conditions_note(&conf);
         store.claim(&record).map_err(|e| attach_error(&e))?;
-        let add = Add { conf: &conf, flows: &flows, own: &own, owner: &owner };
+        let add = Add { conf: &conf, flows: &flows, own: &own, owner: &owner, generation };
         add.wire(&mut kernel, request, &prev, &store, &record)?;
         Ok(prev)
     }
@@ -192,6 +193,8 @@ struct Add<'a> {
     flows: &'a Flows,
     own: &'a Desired,
     owner: &'a Owner,
+    /// Of the ruleset that was seen to have our table.
+    generation: u32,
 }
 
 impl Add<'_> {
@@ -204,15 +207,13 @@ impl Add<'_> {
         record: &Record,
     ) -> Result<(), Error> {
         let mut wiring = Wiring::new(kernel, attachment::ns_names(request));
-        let wired =
-            claim::commit(&mut wiring, self.own, &self.flows.mappings, self.conf, self.owner)
-                .and_then(|()| self.links(&mut wiring, prev));
+        let wired = claim::commit(&mut wiring, self).and_then(|()| self.links(&mut wiring, prev));
         wired.map_err(|error| {
             removal::after_failure(&mut wiring, store, record, forget_flows, error)
         })?;
         let udp = self.flows.mappings.iter().filter(|m| m.transport == Transport::Udp);
         let udp: Vec<_> = udp.map(|m| (Ip::of(m.container_ip), m.host_ip, m.host_port)).collect();
-        flush_conntrack(&udp);
+        flush_conntrack(wiring.kernel(), &udp);
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl Add<'_> {
         }
         let mut steps = Vec::new();
         for (ip, gateway) in &self.flows.gateways {
-            if *ip == Ip::V4 {
+            if *ip == Ip::V4 && attachment::is_of_result(prev, gateway) {
                 let key = SysctlKey::conf("ipv4", gateway, "route_localnet");
                 let op = Op::SetSysctl { key, value: "1".to_owned(), optional: false };
                 steps.push(Step::ensure(Ns::Host, op));

@@ -34,6 +34,7 @@ fn mappings_are_read_as_every_runtime_writes_them() {
     assert_eq!(host("0.0.0.0"), HostIp::AnyOf(Ip::V4));
     assert_eq!(host("::"), HostIp::AnyOf(Ip::V6));
     assert_eq!(host("127.0.0.1"), HostIp::One("127.0.0.1".parse().expect("address")));
+    assert_eq!(host("::ffff:127.0.0.1"), host("127.0.0.1"));
 }
 
 #[test]

@@ -24,6 +24,14 @@ fn files_that_name_nobody_are_removed_with_a_warning_and_their_addresses_are_fre
 }
 
 #[test]
+fn a_directory_that_can_never_be_made_is_an_error() {
+    let mut store = HostLocal::open("/proc/none/networks", "net").unwrap();
+    let made = store.allocate(&sets(&["10.1.2.0/29"]), &Owner::new("dummy", "eth0"), &[]);
+    let text = made.unwrap_err().to_string();
+    assert!(text.contains("create directory") && text.contains("/proc/none"), "{text}");
+}
+
+#[test]
 fn a_file_emptied_behind_the_index_is_found_when_its_address_is_asked_for() {
     let mut net = Fixture::new();
     let sets = sets(&["10.1.2.0/24"]);

@@ -1,6 +1,9 @@
-//! The options of the store as flags of commands that are no agent.
+//! The options that say where the store and the agent are, as flags of commands that are no agent.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use clap::error::Error as Usage;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
@@ -15,8 +18,39 @@ const CONFIG: &str = "config";
 
 /// Flags of a command that talks to the store: `--config`, and the rows of the table that say
 /// where the store is.
-#[derive(Default)]
-pub struct StoreFlags(CommandLine);
+pub type StoreFlags = Flags<OfStore>;
+
+/// Flags of a command that talks to the agent: `--config` and `--run-dir`.
+pub type RunDirFlags = Flags<OfAgent>;
+
+/// Which rows of the table a command takes.
+pub trait Rows {
+    /// Whether it takes that of this name.
+    fn has(name: &str) -> bool;
+}
+
+/// Those that say where the store is.
+#[derive(Debug)]
+pub enum OfStore {}
+
+/// That which says where the agent's sockets are.
+#[derive(Debug)]
+pub enum OfAgent {}
+
+impl Rows for OfStore {
+    fn has(name: &str) -> bool {
+        name.starts_with("etcd-")
+    }
+}
+
+impl Rows for OfAgent {
+    fn has(name: &str) -> bool {
+        name == "run-dir"
+    }
+}
+
+/// Some rows of the table as flags, and `--config`.
+pub struct Flags<R>(CommandLine, PhantomData<R>);
 
 impl StoreFlags {
     /// Reads the file and the environment, too, in the order of `netd run`.
@@ -29,17 +63,33 @@ impl StoreFlags {
     }
 }
 
-impl std::fmt::Debug for StoreFlags {
+impl RunDirFlags {
+    /// The directory of the agent's sockets, by all places as [`StoreFlags::read`] has it.
+    ///
+    /// # Errors
+    /// As [`StoreFlags::read`].
+    pub fn read(&self, env: &BTreeMap<String, String>) -> Result<PathBuf, OptionsError> {
+        gather(&self.0, env).map(|options| options.run_dir)
+    }
+}
+
+impl<R> Default for Flags<R> {
+    fn default() -> Self {
+        Self(CommandLine::default(), PhantomData)
+    }
+}
+
+impl<R> fmt::Debug for Flags<R> {
     /// The options that were given; one of them may be a password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.given.iter().map(|(name, _)| name)).finish()
     }
 }
 
-impl Args for StoreFlags {
+impl<R: Rows> Args for Flags<R> {
     fn augment_args(command: Command) -> Command {
         let file = flag(CONFIG, "FILE", "a TOML file of options");
-        let of_table = rows().map(|(row, word)| flag(row.name, word, row.help));
+        let of_table = rows::<R>().map(|(row, word)| flag(row.name, word, row.help));
         command.arg(file).args(of_table)
     }
 
@@ -48,7 +98,7 @@ impl Args for StoreFlags {
     }
 }
 
-impl FromArgMatches for StoreFlags {
+impl<R: Rows> FromArgMatches for Flags<R> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Usage> {
         let mut flags = Self::default();
         flags.update_from_arg_matches(matches)?;
@@ -57,19 +107,17 @@ impl FromArgMatches for StoreFlags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Usage> {
         let value = |name: &str| matches.get_one::<String>(name).cloned();
-        let given = rows().filter_map(|(row, _)| Some((row.name, value(row.name)?)));
+        let given = rows::<R>().filter_map(|(row, _)| Some((row.name, value(row.name)?)));
         self.0 = CommandLine { given: given.collect(), config: value(CONFIG), request: None };
         Ok(())
     }
 }
 
-/// The rows of the store, with the word for their value.
-fn rows() -> impl Iterator<Item = (&'static OptionRow, &'static str)> {
-    table::OPTIONS.iter().filter(|row| row.name.starts_with("etcd-")).filter_map(|row| {
-        match row.value {
-            Value::One(word) | Value::List(word) => Some((row, word)),
-            Value::Switch | Value::Many(_) | Value::Refused => None,
-        }
+/// The rows of a command, with the word for their value.
+fn rows<R: Rows>() -> impl Iterator<Item = (&'static OptionRow, &'static str)> {
+    table::OPTIONS.iter().filter(|row| R::has(row.name)).filter_map(|row| match row.value {
+        Value::One(word) | Value::List(word) => Some((row, word)),
+        Value::Switch | Value::Many(_) | Value::Refused => None,
     })
 }
 

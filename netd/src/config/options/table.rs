@@ -185,7 +185,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         "healthz-ip",
         One("IP"),
         By(Draft::health_ip),
-        "where /healthz and /readyz are served [0.0.0.0]",
+        "where /healthz, /readyz and /metrics are served [0.0.0.0]",
     ),
     row("healthz-port", One("PORT"), By(Draft::health_port), "their port; 0 serves nothing [0]"),
     row(

@@ -87,13 +87,7 @@ pub(crate) fn peer(of: &Device) -> Peer {
 }
 
 pub(crate) fn merge(into: &mut Desired, state: NetState) {
-    let host = into.0.ns_mut(Ns::Host);
-    host.links.extend(state.links);
-    host.addrs.extend(state.addrs);
-    host.routes.extend(state.routes);
-    host.neighs.extend(state.neighs);
-    host.fdb.extend(state.fdb);
-    host.sysctls.extend(state.sysctls);
+    into.0.ns_mut(Ns::Host).join(state);
 }
 
 /// Looks, plans and applies in the calling thread's namespace; then nothing is left to do.

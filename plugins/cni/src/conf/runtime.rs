@@ -6,7 +6,7 @@
 
 use super::NetConf;
 use crate::error::Error;
-use crate::json::{self, Value};
+use crate::json::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -70,10 +70,9 @@ impl NetConf {
     /// `runtimeConfig.KEY`; `None` when it is absent or null.
     ///
     /// # Errors
-    /// Code 6, naming the path and the value.
+    /// Code 6, naming the path and the value: it, or `runtimeConfig`, has the wrong type.
     pub fn runtime_config<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        let Some(config) = self.raw.field("runtimeConfig") else { return Ok(None) };
-        json::decode_field("runtimeConfig", config, key)
+        self.member_of("runtimeConfig", key)
     }
 
     /// `runtimeConfig.portMappings`.

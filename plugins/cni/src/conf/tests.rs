@@ -127,6 +127,15 @@ fn args_cni_is_decoded_on_request() {
 }
 
 #[test]
+fn runtime_config_and_args_that_are_no_objects_are_refused() {
+    let error = conf(r#"{"runtimeConfig":[]}"#).ips().unwrap_err();
+    assert_eq!(error.code, Code::Decoding);
+    assert_eq!(error.msg, "runtimeConfig: expected an object, got []");
+    let error = conf(r#"{"args":"x"}"#).args_cni::<u8>().unwrap_err();
+    assert_eq!(error.msg, "args: expected an object, got \"x\"");
+}
+
+#[test]
 fn cni_args_are_pairs() {
     let args = Args::parse("IgnoreUnknown=1;K8S_POD_NAME=a;IP=10.0.0.5;IP=10.0.0.6").unwrap();
     assert_eq!(args.pairs().len(), 4);

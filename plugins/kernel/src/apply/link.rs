@@ -146,7 +146,10 @@ fn born<'s>(
         note(run.work, &step.ns, &link.name, known)?;
     }
     if let (Some(peer), Some(index)) = (peer, own.as_ref().and_then(|raw| raw.lower)) {
-        let (mac, mtu) = (peer.mac.unwrap_or(Mac([0; 6])), peer.mtu.unwrap_or(0));
+        // Where neither end was given an MTU, both have the kernel's.
+        let same = |raw: &RawLink| link.mtu.is_none().then_some(raw.mtu);
+        let mtu = peer.mtu.or_else(|| own.as_ref().and_then(same)).unwrap_or(0);
+        let mac = peer.mac.unwrap_or(Mac([0; 6]));
         note(run.work, &peer.link.ns, &peer.link.name, LinkFacts { index, mac, mtu })?;
     }
     let rest = after_birth(link);

@@ -3,6 +3,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use super::message::{PROTO_DST_PORT, TUPLE_ORIG, TUPLE_PROTO};
 use super::*;
+use crate::netlink::Protocol;
 use crate::testing::{in_new_host, sh};
 
 /// A way to delete, each tested alike.
@@ -138,9 +139,10 @@ fn any_address_is_also_written_as_zeros_and_one_of_the_other_family_is_nothing()
     tracking(|socket| {
         send("127.0.0.1:5353");
         let v6: IpAddr = "::1".parse().unwrap();
-        flush_udp(true, Some(v6), 5353).unwrap();
+        let mut kernel = Kernel::open(None);
+        kernel.flush_udp_ports(true, &[(Some(v6), 5353)]).unwrap();
         assert_eq!(flows(socket, true), set(&["udp 127.0.0.1:5353"]));
-        flush_udp(true, Some([0, 0, 0, 0].into()), 5353).unwrap();
+        kernel.flush_udp_ports(true, &[(Some([0, 0, 0, 0].into()), 5353)]).unwrap();
         assert_eq!(flows(socket, true), set(&[]));
     });
 }
@@ -184,7 +186,9 @@ fn an_entry_that_took_the_place_of_another_is_not_deleted() {
 
 #[test]
 fn a_namespace_without_flows_is_fine() {
-    in_new_host(|| flush_udp_ports(true, &[(None, 53), (None, 54)]).unwrap());
+    in_new_host(|| {
+        Kernel::open(None).flush_udp_ports(true, &[(None, 53), (None, 54)]).unwrap();
+    });
 }
 
 #[test]

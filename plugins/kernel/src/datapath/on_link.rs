@@ -11,7 +11,7 @@ use crate::error::{Error, Refusal};
 use crate::netlink::Batch;
 use crate::route::{
     PortVlans, addrs_of, match_query, neighs_of, read_addr, read_fdb, read_neigh, read_route,
-    read_rule, read_vlans, routes_by, routes_in, routes_of, rtm, rules_of,
+    read_routes, read_rule, read_vlans, routes_by, routes_in, routes_of, rtm, rules_of,
 };
 
 /// IPv4 and IPv6.
@@ -46,11 +46,14 @@ impl Kernel {
         for family in FAMILIES {
             let action = || format!("list routes through {name}");
             let query = routes_of(family, index);
-            routes.extend(self.listed(ns, rtm::GETROUTE, &query, &action, |body| {
-                let (oif, route) = read_route(body)?;
-                let ours = oif == Some(index) && route.protocol != BY_KERNEL;
-                ours.then(|| Route { dev: Some(name.clone()), ..route })
-            })?);
+            let found = self.listed(ns, rtm::GETROUTE, &query, &action, |body| {
+                Some(read_routes(body)).filter(|hops| !hops.is_empty())
+            })?;
+            let ours = |(oif, route): (Option<u32>, Route)| {
+                (oif == Some(index) && route.protocol != BY_KERNEL)
+                    .then(|| Route { dev: Some(name.clone()), ..route })
+            };
+            routes.extend(found.into_iter().flatten().filter_map(ours));
         }
         Ok(routes)
     }

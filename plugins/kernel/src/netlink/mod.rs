@@ -7,7 +7,7 @@ mod receive;
 mod socket;
 pub(crate) mod wire;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Messages, Received};
 pub(crate) use socket::{Protocol, Replies, Socket};
 
 /// Flags of a message (`include/uapi/linux/netlink.h`).

@@ -184,7 +184,7 @@ fn what_the_kernel_sends_survives_any_input() {
         }
         let name = netstate::LinkName::lo();
         let _ = (RawLink::parse(bytes), route::read_vlans(bytes));
-        let _ = (route::read_route(bytes), route::read_oif(bytes), route::read_rule(bytes));
+        let _ = (route::read_routes(bytes), route::read_oif(bytes), route::read_rule(bytes));
         let _ = (route::read_addr(bytes, &name), route::read_nsid(bytes));
         let _ = (route::read_fdb(bytes, &name), route::read_neigh(bytes, &name));
         let _ = (nft::parse_elements(bytes), nft::parse_rule(bytes), nft::parse_table(bytes));

@@ -50,6 +50,7 @@ pub(crate) mod msg {
     pub(crate) const NEWSETELEM: u16 = 0xa0c;
     pub(crate) const GETSETELEM: u16 = 0xa0d;
     pub(crate) const DELSETELEM: u16 = 0xa0e;
+    pub(crate) const NEWGEN: u16 = 0xa0f;
     pub(crate) const GETGEN: u16 = 0xa10;
 }
 

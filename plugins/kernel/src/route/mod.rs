@@ -18,7 +18,8 @@ pub(crate) use nexthop::{
     local_query, match_query, route, routes_by, routes_in, routes_of, rule, rules_of,
 };
 pub(crate) use read::{
-    read_addr, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_rule,
+    read_addr, read_detection, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_routes,
+    read_rule,
 };
 pub(crate) use uplink::{read_uplink_addr, read_way};
 pub(crate) use vlan::{PortVlans, read_vlans};

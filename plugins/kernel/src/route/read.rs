@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::settle::Detection;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::Parseable;
 use netlink_packet_route::AddressFamily;
@@ -16,7 +17,8 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop,
+    RouteNextHopFlags, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netstate::{Addr, Fdb, LinkName, Mac, Neigh, Route, RouteKind, RouteScope, Rule};
@@ -53,9 +55,64 @@ pub(crate) fn read_addr(body: &[u8], name: &LinkName) -> Option<(u32, Addr)> {
     Some((message.header.index, Addr { link: name.clone(), net, dad }))
 }
 
+/// An IPv6 address with the index of its link and what is known of duplicates, from
+/// `RTM_NEWADDR`.
+pub(crate) fn read_detection(body: &[u8]) -> Option<(u32, IpAddr, Detection)> {
+    let message = AddressMessage::parse(body).ok()?;
+    let (mut ip, mut flags) = (None, AddressFlags::empty());
+    for attribute in message.attributes {
+        match attribute {
+            AddressAttribute::Address(there) => ip = Some(there),
+            AddressAttribute::Flags(there) => flags = there,
+            _ => {}
+        }
+    }
+    let state = if flags.contains(AddressFlags::Dadfailed) {
+        Detection::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) {
+        Detection::Tentative
+    } else {
+        Detection::Passed
+    };
+    Some((message.header.index, ip?, state))
+}
+
 /// A unicast or blackhole route with the index of its link, from `RTM_NEWROUTE`.
 pub(crate) fn read_route(body: &[u8]) -> Option<(Option<u32>, Route)> {
-    let message = RouteMessage::parse(body).ok()?;
+    route_of(&RouteMessage::parse(body).ok()?)
+}
+
+/// The same, where each next hop of an IPv6 route that has several is a route: the kernel makes one
+/// of those that were added with equal destination and metric (`fib6_add_rt2node()`,
+/// net/ipv6/ip6_fib.c), as two networks of one container add their default routes.
+pub(crate) fn read_routes(body: &[u8]) -> Vec<(Option<u32>, Route)> {
+    let Ok(mut message) = RouteMessage::parse(body) else { return Vec::new() };
+    let mut hops = Vec::new();
+    if message.header.address_family == AddressFamily::Inet6 {
+        message.attributes.retain(|attribute| match attribute {
+            RouteAttribute::MultiPath(several) => {
+                hops.clone_from(several);
+                false
+            }
+            _ => true,
+        });
+    }
+    let Some((index, route)) = route_of(&message) else { return Vec::new() };
+    if hops.is_empty() {
+        return vec![(index, route)];
+    }
+    let one = |hop: &RouteNextHop| Route {
+        via: hop.attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(ip) => address(ip),
+            _ => None,
+        }),
+        onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
+        ..route.clone()
+    };
+    hops.iter().map(|hop| (Some(hop.interface_index), one(hop))).collect()
+}
+
+fn route_of(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
     let header = &message.header;
     if header.flags.contains(RouteFlags::Cloned) {
         return None;

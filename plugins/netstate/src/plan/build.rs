@@ -54,7 +54,8 @@ impl<'a> Planner<'a> {
     /// Writes the sysctls of a link; without one, those that belong to no link made here.
     fn set_sysctls(&mut self, ns: &Ns, link: Option<&LinkName>) {
         let phase = if link.is_some() { Phase::Links } else { Phase::Sysctls };
-        for (key, value) in self.sysctls(ns, link).to_vec() {
+        // IPv6 first: IPv4's of a link may go to the kernel together with what comes next.
+        for (key, value) in self.sysctls(ns, link).to_vec().into_iter().rev() {
             if self.sysctl_differs(ns, key, value) {
                 self.work.ns_mut(ns.clone()).sysctls.insert(key.clone(), value.to_owned());
                 let (key, value) = (key.clone(), value.to_owned());

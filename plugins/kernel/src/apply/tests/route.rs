@@ -13,6 +13,32 @@ fn add(route: Route) -> (Ns, Mode, Op) {
     (Ns::Host, Mode::Ensure, Op::AddRoute(route))
 }
 
+/// What two networks of one container come to.
+#[test]
+fn ipv6_routes_that_the_kernel_has_made_one_are_seen_on_each_link() {
+    in_new_host(|| {
+        host_with_link();
+        sh("ip addr add fd01::2/64 dev e1 nodad");
+        let by = |link: &str, via: &str| Route {
+            via: Some(via.parse().unwrap()),
+            ..Route::new("::/0".parse().unwrap(), name(link))
+        };
+        let routes = [by("e0", "fd00::1"), by("e1", "fd01::1")];
+        let mut kernel = Kernel::open(None);
+        applied(
+            &mut kernel,
+            &plan(routes.clone().map(|r| (Ns::Host, Mode::Fresh, Op::AddRoute(r)))),
+        );
+        assert!(sh("ip -6 route").contains("nexthop via fd00::1"), "one route of two");
+        for route in routes {
+            let mut scope = Scope { routes: true, ..Scope::default() };
+            scope.links.insert(at(Ns::Host, route.dev.as_ref().unwrap().as_str()));
+            let seen = kernel.observe(&scope).unwrap();
+            assert!(seen.0.ns(&Ns::Host).unwrap().routes.contains(&route), "{route:?}");
+        }
+    });
+}
+
 #[test]
 fn routes_have_all_their_parts() {
     in_new_host(|| {
