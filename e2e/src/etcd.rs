@@ -153,10 +153,35 @@ impl Etcd {
     ///
     /// As [`Self::start`].
     pub fn crash_and_restart(&mut self) -> Result<()> {
-        for member in &mut self.members {
-            member.kill()?;
-            member.run(&self.host)?;
-        }
+        self.kill()?;
+        self.resume()
+    }
+
+    /// Kills it: whoever asks is refused at once.
+    ///
+    /// # Errors
+    ///
+    /// When a member does not end, or is killed already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.members.iter_mut().try_for_each(Member::kill)
+    }
+
+    /// Removes all its data while it is killed.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn forget(&self) -> Result<()> {
+        self.host.run(&["rm", "-r", "/var/lib/etcd"]).map(drop)
+    }
+
+    /// Starts it again after [`Self::kill`], and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn resume(&mut self) -> Result<()> {
+        self.members.iter_mut().try_for_each(|member| member.run(&self.host))?;
         self.wait()
     }
 

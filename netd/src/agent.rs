@@ -6,12 +6,14 @@
 
 mod announce;
 mod error;
+mod guard;
 mod http;
 mod insight;
 mod leave;
 mod lock;
 mod logging;
 mod macs;
+mod memory;
 mod metrics;
 mod notify;
 mod reach;
@@ -37,6 +39,7 @@ pub use logging::log_to_stderr;
 
 use insight::Insight;
 use lock::Lock;
+use memory::Memory;
 use reach::Noted;
 use signals::Signals;
 use standing::Standing;
@@ -50,6 +53,7 @@ struct Agent {
     options: Options,
     leases: Leases,
     local: Arc<dyn Store>,
+    memory: Memory,
     standing: watch::Sender<Standing>,
     insight: Insight,
 }
@@ -86,7 +90,9 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let _socket = announce::socket(&options.run_dir, &seen)?;
     let _status = notify::status(seen);
     let leases = Leases::new(store, keys, host);
-    let agent = Agent { options, leases, local: Arc::new(local), standing, insight };
+    let local: Arc<dyn Store> = Arc::new(local);
+    let memory = Memory::new(Arc::clone(&local), &options.store.etcd_prefix);
+    let agent = Agent { options, leases, local, memory, standing, insight };
     let started = tokio::select! {
         started = start::start(&agent, previous) => started?,
         () = signals.heard() => {

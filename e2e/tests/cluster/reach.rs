@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Capture, Internet, PATIENCE, PREFIX, Place as _, Proto, probe};
 
-use crate::site::{Site, VXLAN, all_reach_all, run, wire_of_ping};
+use crate::site::{DUAL, Site, VXLAN, all_reach_all, run, wire_of_ping};
 
 #[test]
 fn containers_of_three_hosts_reach_each_other_with_their_own_addresses() -> Result<()> {
@@ -133,9 +133,7 @@ for size in 1450, 1451:
 #[test]
 fn with_two_families_both_are_carried_and_the_smaller_size_counts() -> Result<()> {
     run(|lab| {
-        let config = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd05::/48",
-            "Backend":{"Type":"vxlan"}}"#;
-        let mut site = Site::new(lab, config, 2, &["-ip-masq"])?;
+        let mut site = Site::new(lab, DUAL, 2, &["-ip-masq"])?;
         ensure!(site.nodes[0].env("FLANNEL_MTU")? == "1430");
         let members = site.members()?;
         all_reach_all(&members)?;

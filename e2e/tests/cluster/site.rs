@@ -9,6 +9,8 @@ use rustix::process::Signal;
 
 pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
 pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
+pub(crate) const DUAL: &str = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,
+    "IPv6Network":"fd05::/48","Backend":{"Type":"vxlan"}}"#;
 
 /// Addresses of the store's members.
 const STORE: [IpAddr; 3] = [

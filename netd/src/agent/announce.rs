@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use cni::ErrorChain;
 use netd_api::SubnetEnv;
 use netd_api::file::{Modes, replace};
 use serde_json::json;
@@ -10,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::AgentError;
+use super::guard::Wanted;
 use super::standing::Standing;
 use crate::api::attach::{self, Published};
 use crate::config::options::Options;
@@ -18,20 +18,27 @@ use crate::config::options::Options;
 pub(super) const SOCKET: &str = "attach.sock";
 /// The configuration's name: runtimes take the first in alphabetical order.
 pub(super) const CONFLIST: &str = "10-netd.conflist";
-const READABLE: Modes = Modes { file: 0o644, dir: 0o755 };
+pub(super) const READABLE: Modes = Modes { file: 0o644, dir: 0o755 };
+
+/// The files for others, with what they hold.
+pub(super) fn files(options: &Options, env: &SubnetEnv) -> Vec<Wanted> {
+    let mut files = vec![(options.subnet_file.clone(), env.to_string().into_bytes())];
+    if let Some(dir) = &options.cni_conf_dir {
+        let text = conflist(&options.run_dir, &options.subnet_file);
+        files.push((dir.join(CONFLIST), text.into_bytes()));
+    }
+    files
+}
 
 /// Writes the files for others, each as a whole.
 ///
 /// # Errors
 /// A sentence with the file and the reason.
-pub(super) fn write(options: &Options, env: &SubnetEnv) -> Result<(), String> {
-    env.write(&options.subnet_file).map_err(|error| ErrorChain(&error).to_string())?;
-    tracing::info!(file = %options.subnet_file.display(), "wrote the subnet");
-    if let Some(dir) = &options.cni_conf_dir {
-        let path = dir.join(CONFLIST);
-        replace(&path, conflist(&options.run_dir, &options.subnet_file).as_bytes(), READABLE)
+pub(super) fn write(files: &[Wanted]) -> Result<(), String> {
+    for (path, bytes) in files {
+        replace(path, bytes, READABLE)
             .map_err(|error| format!("write {}: {error}", path.display()))?;
-        tracing::info!(file = %path.display(), "wrote the network configuration for CNI");
+        tracing::info!(file = %path.display(), "wrote for others");
     }
     Ok(())
 }

@@ -116,8 +116,12 @@ fn for_root(insight: &Insight) -> Router {
 }
 
 async fn readyz(State(insight): State<Insight>) -> Response {
-    match insight.standing.borrow().not_ready() {
-        None => "flanneld is ready".into_response(),
+    let standing = insight.standing.borrow();
+    match standing.not_ready() {
+        None => {
+            let remark = standing.remark().map(|remark| format!("; {remark}")).unwrap_or_default();
+            format!("flanneld is ready{remark}").into_response()
+        }
         Some(why) => not_now(&format!("flanneld is not ready yet: {why}")),
     }
 }

@@ -11,6 +11,7 @@ use super::standing::Standing;
 use crate::api::status::{Backend, LastRound, Lease, Peers, Reconcile, Report, Store};
 use crate::lease::{Held, Status, SubnetKey, since_boot};
 use crate::reconcile::{Counts, Input, Inputs};
+use crate::store::Session;
 
 /// What is known from where.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(super) struct Running {
     pub(super) since: Instant,
     /// How often the loop looks at everything.
     pub(super) resync: Duration,
+    /// When a lease that is only remembered ends, since boot.
+    pub(super) remembered_until: Option<Duration>,
 }
 
 /// What time has made wrong though nothing has happened.
@@ -102,12 +105,23 @@ impl Insight {
         }
     }
 
+    /// What this host's lease lives by.
+    pub(super) fn session(&self) -> Option<Session> {
+        match &*self.running.get()?.lease.borrow() {
+            Status::Held(held) => held.session,
+            Status::Lost { .. } => None,
+        }
+    }
+
     /// Whether the lease may have ended for want of signs of life, or the loop hangs.
     pub(super) fn overdue(&self) -> Overdue {
         let Some(running) = self.running.get() else { return NEVER };
         let lapsed = match &*running.lease.borrow() {
             Status::Held(held) => {
-                kept(held, &self.store.borrow()).map(|at| lapsed(held.time_to_live, since(at)))
+                let kept = kept(held, &self.store.borrow()).map(|at| at + held.time_to_live);
+                // Until this agent has given a sign of life, that of the last one counts.
+                let until = kept.or(held.session.and(running.remembered_until));
+                until.map(|end| lapsed(held.time_to_live, end.saturating_sub(since_boot())))
             }
             Status::Lost { .. } => None,
         };
@@ -128,16 +142,16 @@ const NEVER: Overdue = Overdue { reason: None, look_again: Duration::from_secs(3
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A lease that has got no sign of life for its time may be another host's.
-fn lapsed(time_to_live: Duration, since_kept: Duration) -> Overdue {
-    match time_to_live.checked_sub(since_kept) {
-        Some(left) if !left.is_zero() => Overdue { reason: None, look_again: left },
-        Some(_) | None => Overdue {
-            reason: Some(format!(
-                "the store has taken no sign of life for the {} s that the lease lives",
-                time_to_live.as_secs()
-            )),
-            look_again: AGAIN,
-        },
+fn lapsed(time_to_live: Duration, left: Duration) -> Overdue {
+    if !left.is_zero() {
+        return Overdue { reason: None, look_again: left };
+    }
+    Overdue {
+        reason: Some(format!(
+            "the store has taken no sign of life for the {} s that the lease lives",
+            time_to_live.as_secs()
+        )),
+        look_again: AGAIN,
     }
 }
 
@@ -207,8 +221,8 @@ mod tests {
     #[test]
     fn a_lease_lapses_when_it_had_no_sign_of_life_for_its_time() {
         let secs = Duration::from_secs;
-        assert_eq!(lapsed(secs(60), secs(20)), Overdue { reason: None, look_again: secs(40) });
-        let over = lapsed(secs(60), secs(60));
+        assert_eq!(lapsed(secs(60), secs(40)), Overdue { reason: None, look_again: secs(40) });
+        let over = lapsed(secs(60), secs(0));
         assert!(over.reason.unwrap().contains("no sign of life for the 60 s"));
         assert_eq!(over.look_again, AGAIN);
     }

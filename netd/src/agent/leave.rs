@@ -1,9 +1,11 @@
 //! The opposite of running: takes away what the agent has made on this host, and gives its lease
 //! back. Nothing stops early; what could not be removed is told.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use attach::forward;
 use cni::ErrorChain;
@@ -15,11 +17,11 @@ use netstate::{
 };
 
 use super::lock::Lock;
-use super::start::{Remembered, remembered_subnet};
+use super::memory::Memory;
 use super::{AgentError, LOCAL, announce};
 use crate::api::status;
 use crate::config::options::Options;
-use crate::lease::{Host, Leases};
+use crate::lease::{Host, Leases, SubnetKey};
 use crate::store::Store;
 use crate::store::local::Local;
 
@@ -59,8 +61,7 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
     let host = Host::this().map_err(AgentError::Host)?;
     let remembered = remembered(options).await?;
     left.host(options, &remembered);
-    let had = remembered.subnet.zip(remembered.public_ip);
-    match Leases::new(store, keys, host).leave(had).await {
+    match Leases::new(store, keys, host).leave(remembered.lease).await {
         Ok((released, kept)) => {
             left.removed.extend(released.iter().map(|lease| format!("lease {}", lease.subnet)));
             left.kept.extend(kept.iter().map(|lease| {
@@ -78,9 +79,9 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
 #[derive(Debug, Default)]
 struct Known {
     devices: Vec<LinkName>,
-    networks: Vec<IpNetwork>,
-    subnet: Option<crate::lease::SubnetKey>,
-    public_ip: Option<Ipv4Addr>,
+    networks: BTreeSet<IpNetwork>,
+    /// The subnet, and the address that was published with it.
+    lease: Option<(SubnetKey, Ipv4Addr)>,
 }
 
 /// No agent runs as long as it is held; where there is no state directory none has run.
@@ -93,16 +94,15 @@ async fn remembered(options: &Options) -> Result<Known, AgentError> {
     if !path.exists() {
         return Ok(Known::default());
     }
-    let local = Local::open(&path).map_err(AgentError::Local)?;
+    let local: Arc<dyn Store> = Arc::new(Local::open(&path).map_err(AgentError::Local)?);
     let devices = local.list("/devices/").await.map_err(AgentError::Local)?.entries;
     let name = |key: &str| LinkName::new(key.split('/').nth(2)?).ok();
-    let prefix = &options.store.etcd_prefix;
-    let made = Remembered::read(&local, prefix).await?;
+    let memory = Memory::new(local, &options.store.etcd_prefix);
+    let lease = memory.lease().await?;
     Ok(Known {
         devices: devices.iter().filter_map(|entry| name(&entry.key)).collect(),
-        networks: made.networks().collect(),
-        subnet: remembered_subnet(&local, prefix).await?,
-        public_ip: made.public_ip,
+        networks: memory.networks().await?,
+        lease: lease.map(|held| (held.subnet, held.value.public_ip)),
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Reach {
     pub(super) kept: BTreeMap<Session, Duration>,
 }
 
-/// A store that notes how it answers. Nobody is woken by a note.
+/// A store that notes how it answers. Receivers are woken when it goes away or is there again, and by
+/// signs of life, not by every answer.
 #[derive(Debug)]
 pub(super) struct Noted {
     store: Arc<dyn Store>,
@@ -50,7 +51,7 @@ impl Noted {
     }
 
     fn kept(&self, session: Session, kept: bool) {
-        change(&self.reach, |reach| {
+        self.reach.send_modify(|reach| {
             if kept {
                 reach.kept.insert(session, since_boot());
             } else {
@@ -116,7 +117,8 @@ fn note<T>(reach: &watch::Sender<Reach>, result: &Result<T, Error>) {
         .err()
         .filter(|error| matches!(error.fault, Fault::Unreachable(_) | Fault::Unauthenticated(_)));
     let trouble = trouble.map(|error| ErrorChain(error).to_string());
-    change(reach, |reach| {
+    reach.send_if_modified(|reach| {
+        let news = trouble.is_some() != reach.trouble.is_some();
         if trouble.is_none() {
             reach.answered = Some(since_boot());
             reach.answers += 1;
@@ -124,13 +126,7 @@ fn note<T>(reach: &watch::Sender<Reach>, result: &Result<T, Error>) {
             reach.failures += 1;
         }
         reach.trouble = trouble;
-    });
-}
-
-fn change(reach: &watch::Sender<Reach>, change: impl FnOnce(&mut Reach)) {
-    reach.send_if_modified(|reach| {
-        change(reach);
-        false
+        news
     });
 }
 
@@ -140,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_outage_is_noted_until_the_next_answer_and_a_refusal_is_one() {
-        let (sender, seen) = watch::channel(Reach::default());
+        let (sender, mut seen) = watch::channel(Reach::default());
         let error = |fault| Err::<(), _>(Error { action: "list /a".into(), fault });
         note(&sender, &error(Fault::Unreachable("no route".into())));
         assert_eq!(seen.borrow().trouble.as_deref(), Some("list /a: no route"));
@@ -148,7 +144,10 @@ mod tests {
         note(&sender, &error(Fault::PermissionDenied("read".into())));
         assert_eq!(seen.borrow().trouble, None);
         assert_eq!((seen.borrow().answers, seen.borrow().failures), (1, 1));
-        assert!(!seen.has_changed().unwrap(), "nobody is woken");
+        assert!(seen.has_changed().unwrap(), "it is there again");
+        seen.mark_unchanged();
+        note(&sender, &Ok(()));
+        assert!(!seen.has_changed().unwrap(), "an answer like the one before wakes nobody");
     }
 
     #[test]

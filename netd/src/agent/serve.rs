@@ -8,9 +8,8 @@ use tokio::task::JoinSet;
 
 use super::insight::{Overdue, Running};
 use super::signals::Signals;
-use super::standing::Standing;
 use super::start::Started;
-use super::{Agent, AgentError, announce, notify};
+use super::{Agent, AgentError, announce, guard, notify};
 use crate::api::status::Backend;
 use crate::lease::{ClusterEvent, Keeper, Status};
 use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
@@ -35,22 +34,42 @@ pub(super) async fn serve(
     let events = reconcile::listen().map_err(AgentError::Events)?;
     let reconciler = Reconciler::start(goal, events).map_err(AgentError::Thread)?;
     let _watchdog = notify::watchdog(reconciler.inputs());
-    let _peers = forward(agent.leases.watch(started.held.subnet), reconciler.inputs());
+    if let Some(view) = started.peers.clone() {
+        let known = Input::Cluster(ClusterEvent::Reset(view));
+        // It has ended only if it could not begin.
+        let _ = reconciler.inputs().send(known);
+    }
+    let _peers = forward(agent, agent.leases.watch(started.held.subnet), reconciler.inputs());
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
     let running = running(agent, &started, &reconciler, keeper.status());
     // Set once, here.
     let _ = agent.insight.running.set(running);
+    let mut store = agent.insight.store.clone();
+    let files = announce::files(&agent.options, &started.env);
+    let mut guarded = None;
     loop {
-        let pause = announce_if_due(agent, &started).min(note_overdue(agent));
+        note_away(agent);
+        let pause = announce_if_due(agent, &files).min(note_overdue(agent));
+        if agent.standing.borrow().announced {
+            guarded.get_or_insert_with(|| guard::files(files.clone()));
+        }
         tokio::select! {
             () = signals.heard() => break,
             Ok(()) = health.changed() => {
                 let health = health.borrow_and_update().clone();
                 agent.standing.send_modify(|standing| standing.health = health);
             }
-            Ok(()) = lease.changed() => note_lease(&agent.standing, &lease.borrow_and_update()),
+            Ok(()) = lease.changed() => {
+                let status = lease.borrow_and_update().clone();
+                note_lease(agent, &status).await;
+            }
+            Ok(()) = store.changed() => {
+                let session = agent.insight.session();
+                let kept = session.and_then(|id| store.borrow_and_update().kept.get(&id).copied());
+                keep(agent.memory.keep_sign(kept).await, "the lease's sign of life");
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -78,6 +97,7 @@ fn running(
         counts: reconciler.counts(),
         since: Instant::now(),
         resync: agent.options.resync,
+        remembered_until: started.remembered_until,
     }
 }
 
@@ -98,22 +118,26 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
     }
 }
 
-/// Hands the cluster's events to the loop.
-fn forward(mut events: mpsc::Receiver<ClusterEvent>, to: Inputs) -> JoinSet<()> {
-    let mut task = JoinSet::new();
-    task.spawn(async move {
+/// Hands the cluster's events to the loop, and to the memory.
+fn forward(agent: &Agent, mut events: mpsc::Receiver<ClusterEvent>, to: Inputs) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (keep, kept) = mpsc::unbounded_channel();
+    tasks.spawn(agent.memory.clone().follow(kept));
+    tasks.spawn(async move {
         while let Some(event) = events.recv().await {
+            // The memory ends with this task only.
+            let _ = keep.send(event.clone());
             if to.send(Input::Cluster(event)).is_err() {
                 return;
             }
         }
     });
-    task
+    tasks
 }
 
 /// Writes the files for others once everything was made for the first time. Gives how long to
 /// wait before another try.
-fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
+fn announce_if_due(agent: &Agent, files: &[guard::Wanted]) -> Duration {
     let due = {
         let standing = agent.standing.borrow();
         standing.health.synced && !standing.announced
@@ -121,7 +145,7 @@ fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
     if !due {
         return Duration::from_secs(3600);
     }
-    match announce::write(&agent.options, &started.env) {
+    match announce::write(files) {
         Ok(()) => {
             agent.standing.send_modify(|standing| {
                 standing.announced = true;
@@ -139,6 +163,18 @@ fn announce_if_due(agent: &Agent, started: &Started) -> Duration {
     }
 }
 
+/// Notes whether the store answers.
+fn note_away(agent: &Agent) {
+    let away = agent.insight.store.borrow().trouble.clone();
+    agent.standing.send_if_modified(|standing| {
+        let news = standing.away.is_some() != away.is_some();
+        if news {
+            standing.away = away;
+        }
+        news
+    });
+}
+
 /// Notes what time has made wrong. Gives how long that stays so, if nothing happens.
 fn note_overdue(agent: &Agent) -> Duration {
     let Overdue { reason, look_again } = agent.insight.overdue();
@@ -154,8 +190,19 @@ fn note_overdue(agent: &Agent) -> Duration {
     look_again
 }
 
-fn note_lease(standing: &watch::Sender<Standing>, status: &Status) {
-    standing.send_if_modified(|standing| {
+/// What is not kept is missed only when the store is away at the next start.
+fn keep(kept: Result<(), AgentError>, what: &str) {
+    if let Err(error) = kept {
+        let error = cni::ErrorChain(&error).to_string();
+        tracing::warn!(error, "{what} is not kept on this host");
+    }
+}
+
+async fn note_lease(agent: &Agent, status: &Status) {
+    if let Status::Held(held) = status {
+        keep(agent.memory.keep_lease(held).await, "the lease");
+    }
+    agent.standing.send_if_modified(|standing| {
         let lost = match status {
             Status::Held(_) => None,
             Status::Lost { reason } => Some(reason.clone()),

@@ -12,6 +12,8 @@ pub(super) struct Standing {
     pub(super) waiting: String,
     /// Why the lease is not this host's any more.
     pub(super) lost: Option<String>,
+    /// Why the store did not answer at first, of an outage that lasts: what is known is as old.
+    pub(super) away: Option<String>,
     /// What time has made wrong though nothing has happened.
     pub(super) overdue: Option<String>,
     /// What the kernel holds.
@@ -49,6 +51,12 @@ impl Standing {
         (!self.announced).then(|| "starting".to_owned())
     }
 
+    /// What else there is to say of one that is ready.
+    pub(super) fn remark(&self) -> Option<String> {
+        let why = self.away.as_ref()?;
+        Some(format!("the store is away, what was known before stays in force: {why}"))
+    }
+
     /// One line for people.
     pub(super) fn line(&self) -> String {
         if let Some(reason) = self.not_ready() {
@@ -57,12 +65,14 @@ impl Standing {
         let subnet = self.env.as_ref().and_then(|env| env.subnet);
         let subnet = subnet.map(|net| net.to_string()).unwrap_or_default();
         let Health { peers, unconnected, reason, .. } = &self.health;
-        match reason {
-            Some(reason) => {
-                format!("{subnet}, {peers} peers, {unconnected} of them not connected ({reason})")
-            }
-            None => format!("{subnet}, {peers} peers"),
+        let mut line = format!("{subnet}, {peers} peers");
+        if let Some(reason) = reason {
+            line.push_str(&format!(", {unconnected} of them not connected ({reason})"));
         }
+        if let Some(remark) = self.remark() {
+            line.push_str(&format!("; {remark}"));
+        }
+        line
     }
 
     /// For plugins.
@@ -121,6 +131,14 @@ mod tests {
         let standing = Standing { health, ..ready() };
         assert_eq!(standing.not_ready(), None);
         assert!(standing.line().contains("1 of them not connected (10.5.9.0-24"));
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_told_and_does_not_take_readiness_away() {
+        let standing = Standing { away: Some("no etcd answers".into()), ..ready() };
+        assert_eq!(standing.not_ready(), None);
+        assert!(standing.line().contains("the store is away"), "{}", standing.line());
+        assert!(standing.line().ends_with("no etcd answers"), "{}", standing.line());
     }
 
     #[test]

@@ -1,20 +1,17 @@
 //! From options to a lease.
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use cni::ErrorChain;
-use ipnetwork::IpNetwork;
 use kernel::Kernel;
 use netd_api::SubnetEnv;
-use serde::{Deserialize, Serialize};
 
+use super::memory::Remembered;
 use super::{Agent, AgentError, macs};
-use crate::backend::{Backend, Overlay};
+use crate::backend::{Backend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
-use crate::lease::{Held, SubnetKey, Wanted};
-use crate::store::{Backoff, Store, Txn};
+use crate::lease::{AcquireError, ClusterView, ConfigError, Held, LeaseValue, SubnetKey, Wanted};
+use crate::store::Backoff;
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
@@ -29,6 +26,10 @@ pub(super) struct Started {
     pub(super) held: Held,
     pub(super) overlay: Overlay,
     pub(super) env: SubnetEnv,
+    /// The other hosts as they were known before, where the store does not say.
+    pub(super) peers: Option<ClusterView>,
+    /// When a lease of before ends, since boot, as long as the store does not say.
+    pub(super) remembered_until: Option<Duration>,
 }
 
 /// Waits for a configuration, chooses the interface, and leases a subnet.
@@ -41,41 +42,120 @@ pub(super) async fn start(
 ) -> Result<Started, AgentError> {
     let previous = match previous {
         Some(previous) => Some(previous),
-        None => remembered_subnet(agent.local.as_ref(), prefix(agent)).await?,
+        // The subnet file is gone after a reboot; this is not.
+        None => agent.memory.lease().await?.map(|held| held.subnet),
     };
     if let Some(previous) = &previous {
         tracing::info!(subnet = %previous, "had this subnet before");
     }
+    let mut remembered = agent.memory.recall().await?;
     loop {
-        let (config, backend) = configuration(agent).await;
-        if let Some(started) = attempt(agent, previous, config, backend).await? {
-            return Ok(started);
+        let config = match configuration(agent, remembered.is_some()).await {
+            Ok(config) => config,
+            Err(away) => {
+                if let Some(remembered) = remembered.take() {
+                    return resume(agent, remembered, away).await;
+                }
+                continue;
+            }
+        };
+        match attempt(agent, previous, config, remembered.is_some()).await? {
+            Attempt::Started(started) => return Ok(*started),
+            Attempt::OtherConfig => tracing::info!("there is another network configuration"),
+            Attempt::Away(away) => {
+                if let Some(remembered) = remembered.take() {
+                    return resume(agent, remembered, away).await;
+                }
+            }
         }
-        tracing::info!("there is another network configuration");
     }
 }
 
-/// A lease with this configuration; `None` when there is another one before there is a lease.
+/// A network configuration that can be used, and its bytes.
+struct Configuration {
+    config: NetworkConfig,
+    backend: Backend,
+    json: Vec<u8>,
+}
+
+/// What came of asking for a lease.
+enum Attempt {
+    Started(Box<Started>),
+    /// There is another configuration before there is a lease.
+    OtherConfig,
+    /// The store is away, and what was known before will do.
+    Away(String),
+}
+
+/// What is to be known before a lease is taken.
+struct Prepared {
+    config: NetworkConfig,
+    backend: Backend,
+    underlay: Underlay,
+    macs: Macs,
+    value: LeaseValue,
+}
+
+/// A lease with this configuration.
 async fn attempt(
     agent: &Agent,
     previous: Option<SubnetKey>,
+    configuration: Configuration,
+    impatient: bool,
+) -> Result<Attempt, AgentError> {
+    let Configuration { config, backend, json } = configuration;
+    let prepared = prepare(agent, config, backend).await?;
+    let value = prepared.value.clone();
+    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
+    let held = match lease(agent, &prepared.config, &wanted, impatient).await {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(Attempt::OtherConfig),
+        Err(away) => return Ok(Attempt::Away(away)),
+    };
+    agent.memory.keep_config(&json).await?;
+    agent.memory.keep_networks(&prepared.config).await?;
+    agent.memory.keep_lease(&held).await?;
+    let reach = &agent.insight.store;
+    let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
+    agent.memory.keep_sign(kept).await?;
+    finish(agent, prepared, held).map(|started| Attempt::Started(Box::new(started)))
+}
+
+/// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
+/// as long as nobody else has it. The store is asked as soon as it is there.
+async fn resume(
+    agent: &Agent,
+    remembered: Remembered,
+    away: String,
+) -> Result<Started, AgentError> {
+    let Remembered { config, mut held, view, until } = remembered;
+    tracing::warn!(
+        subnet = %held.subnet, peers = view.peers.len(), reason = away,
+        "the store does not tell; going on with what was known before"
+    );
+    let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
+    let prepared = prepare(agent, config, backend).await?;
+    held.value = prepared.value.clone();
+    let started = finish(agent, prepared, held)?;
+    Ok(Started { peers: Some(view), remembered_until: Some(until), ..started })
+}
+
+async fn prepare(
+    agent: &Agent,
     config: NetworkConfig,
     backend: Backend,
-) -> Result<Option<Started>, AgentError> {
+) -> Result<Prepared, AgentError> {
     let dual = config.ipv6.is_some();
     let mut kernel = Kernel::open(None);
     let underlay = interface(agent, &mut kernel, dual)?;
     let devices = backend.devices(dual).map_err(AgentError::Backend)?;
     let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
     let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
-    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
-    let Some(held) = lease(agent, &config, &wanted).await else { return Ok(None) };
-    remember(agent, &held.subnet).await?;
-    let v6 = config.ipv6.map(|(network, _)| network.into());
-    let networks = std::iter::once(IpNetwork::from(config.network)).chain(v6);
-    let networks = networks.map(|network| network.to_string()).collect();
-    let made = Remembered { networks, public_ip: Some(held.value.public_ip) };
-    made.write(agent.local.as_ref(), prefix(agent)).await?;
+    Ok(Prepared { config, backend, underlay, macs, value })
+}
+
+fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, AgentError> {
+    let Prepared { config, backend, underlay, macs, .. } = prepared;
     let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let overlay =
         backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
@@ -90,21 +170,27 @@ async fn attempt(
         subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
         backend = %held.value.backend_type, "leased"
     );
-    Ok(Some(Started { config, held, overlay, env }))
+    Ok(Started { config, held, overlay, env, peers: None, remembered_until: None })
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
 /// said once.
-async fn configuration(agent: &Agent) -> (NetworkConfig, Backend) {
+///
+/// # Errors
+/// Why the store does not say, if this is not to be waited for: it is away, or was built anew.
+async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
     loop {
-        let reason = match agent.leases.config().await {
-            Ok(config) => match Backend::parse(&config.backend) {
+        let reason = match agent.leases.config_text().await {
+            Ok((config, json)) => match Backend::parse(&config.backend) {
                 Ok(backend) => {
                     tracing::info!(network = %config.network, backend = backend.kind(), "network");
-                    return (config, backend);
+                    return Ok(Configuration { config, backend, json });
                 }
                 Err(error) => ErrorChain(&error).to_string(),
             },
+            Err(error @ (ConfigError::Store(_) | ConfigError::Absent { .. })) if impatient => {
+                return Err(ErrorChain(&error).to_string());
+            }
             Err(error) => ErrorChain(&error).to_string(),
         };
         wait(agent, &reason);
@@ -125,16 +211,27 @@ fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay,
 
 /// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it, or
 /// when it is made larger; `None` then.
-async fn lease(agent: &Agent, config: &NetworkConfig, wanted: &Wanted) -> Option<Held> {
+///
+/// # Errors
+/// Why the store does not answer, if this is not to be waited for.
+async fn lease(
+    agent: &Agent,
+    config: &NetworkConfig,
+    wanted: &Wanted,
+    impatient: bool,
+) -> Result<Option<Held>, String> {
     let mut backoff = Backoff::new(LEASE_PAUSES.0, LEASE_PAUSES.1);
     loop {
         match agent.leases.acquire(config, wanted).await {
-            Ok(held) => return Some(held),
+            Ok(held) => return Ok(Some(held)),
+            Err(error @ AcquireError::Store(_)) if impatient => {
+                return Err(ErrorChain(&error).to_string());
+            }
             Err(error) => wait(agent, &ErrorChain(&error).to_string()),
         }
         backoff.wait().await;
         if agent.leases.config().await.is_ok_and(|now| now != *config) {
-            return None;
+            return Ok(None);
         }
     }
 }
@@ -149,67 +246,4 @@ fn wait(agent: &Agent, reason: &str) {
         }
         news
     });
-}
-
-fn prefix(agent: &Agent) -> &str {
-    &agent.options.store.etcd_prefix
-}
-
-fn key(what: &str, prefix: &str) -> String {
-    format!("/{what}/{}", prefix.trim_matches('/'))
-}
-
-/// The subnet file is gone after a reboot; this is not.
-pub(super) async fn remembered_subnet(
-    local: &dyn Store,
-    prefix: &str,
-) -> Result<Option<SubnetKey>, AgentError> {
-    let entry = local.get(&key("subnet", prefix)).await.map_err(AgentError::Local)?;
-    Ok(entry.and_then(|entry| String::from_utf8_lossy(&entry.value).parse().ok()))
-}
-
-async fn remember(agent: &Agent, subnet: &SubnetKey) -> Result<(), AgentError> {
-    if remembered_subnet(agent.local.as_ref(), prefix(agent)).await? == Some(*subnet) {
-        return Ok(());
-    }
-    let key = key("subnet", prefix(agent));
-    let txn = Txn::new().put(key, subnet.to_string().into_bytes(), None);
-    agent.local.txn(txn).await.map(drop).map_err(AgentError::Local)
-}
-
-/// What has to be known to take back what was made, beside devices and subnet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Remembered {
-    networks: BTreeSet<String>,
-    /// The address that was published with the lease.
-    #[serde(rename = "publicIP")]
-    pub(super) public_ip: Option<Ipv4Addr>,
-}
-
-impl Remembered {
-    /// What was written last; nothing where that cannot be read.
-    pub(super) async fn read(local: &dyn Store, prefix: &str) -> Result<Self, AgentError> {
-        let entry = local.get(&key("made", prefix)).await.map_err(AgentError::Local)?;
-        let made = entry.and_then(|entry| serde_json::from_slice(&entry.value).ok());
-        Ok(made.unwrap_or_default())
-    }
-
-    /// The networks for which iptables' FORWARD was opened.
-    pub(super) fn networks(&self) -> impl Iterator<Item = IpNetwork> {
-        self.networks.iter().filter_map(|network| network.parse().ok())
-    }
-
-    /// Networks of before are kept: a network that is made larger is opened beside the old one.
-    async fn write(mut self, local: &dyn Store, prefix: &str) -> Result<(), AgentError> {
-        let before = Self::read(local, prefix).await?;
-        self.networks.extend(before.networks.iter().cloned());
-        if self == before {
-            return Ok(());
-        }
-        // Writing to memory cannot fail.
-        let bytes = serde_json::to_vec(&self).unwrap_or_default();
-        let txn = Txn::new().put(key("made", prefix), bytes, None);
-        local.txn(txn).await.map(drop).map_err(AgentError::Local)
-    }
 }

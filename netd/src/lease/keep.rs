@@ -47,6 +47,7 @@ impl Keeping {
         let own = leases.keys.subnet(&held.subnet);
         let recording = Recording::new(held.recorded);
         let (stop, stopped) = oneshot::channel();
+        let begin = if held.is_remembered() { Schedule::overdue } else { Schedule::new };
         let life = Liveness::new(leases.clone(), of_agent.clone(), recording.allowed());
         let alive = Some((stop, tokio::spawn(life.run(stopped))));
         let keeping = Self {
@@ -55,7 +56,7 @@ impl Keeping {
             stored: held.value.encode(),
             publish: of_agent,
             status,
-            schedule: Schedule::new(held.time_to_live, since_boot()),
+            schedule: begin(held.time_to_live, since_boot()),
             recording,
             backoff: Backoff::new(Duration::from_secs(1), schedule::LOOK_EVERY),
             leases: leases.clone(),

@@ -53,10 +53,21 @@ impl Leases {
     /// # Errors
     /// When there is none, it is wrong, or the store does not answer.
     pub async fn config(&self) -> Result<NetworkConfig, ConfigError> {
+        self.config_text().await.map(|(config, _)| config)
+    }
+
+    /// The same, with the bytes it is read from.
+    ///
+    /// # Errors
+    /// As [`Self::config`].
+    pub async fn config_text(&self) -> Result<(NetworkConfig, Vec<u8>), ConfigError> {
         let key = self.keys.config();
         let entry = self.store.get(&key).await.map_err(ConfigError::Store)?;
         let Some(entry) = entry else { return Err(ConfigError::Absent { key }) };
-        NetworkConfig::parse(&entry.value).map_err(|source| ConfigError::Invalid { key, source })
+        match NetworkConfig::parse(&entry.value) {
+            Ok(config) => Ok((config, entry.value)),
+            Err(source) => Err(ConfigError::Invalid { key, source }),
+        }
     }
 
     /// Leases a subnet: the one this host has, else the previous one, else a free one at random.

@@ -4,6 +4,8 @@ use tokio::sync::{mpsc, watch};
 use super::super::reach::Reach;
 use super::super::standing::Standing;
 use super::*;
+use crate::reconcile::Health;
+use netd_api::SubnetEnv;
 
 /// Streams that a test has connected.
 struct Streams(tokio::sync::Mutex<mpsc::Receiver<DuplexStream>>);
@@ -21,9 +23,12 @@ impl Door for Streams {
 
 /// The whole answer to a request, of an agent that waits for something.
 fn answer(router: fn(&Insight) -> Router, request: &str) -> String {
+    answer_of(Standing { waiting: "no network".into(), ..Standing::default() }, router, request)
+}
+
+fn answer_of(standing: Standing, router: fn(&Insight) -> Router, request: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let standing = Standing { waiting: "no network".into(), ..Standing::default() };
         let insight = Insight {
             endpoints: "http://192.0.2.1:2379".into(),
             standing: watch::channel(standing).1,
@@ -53,6 +58,24 @@ fn the_answers_are_flannels_and_a_refusal_says_why() {
     assert!(answer(for_all, "POST /readyz").starts_with("HTTP/1.1 405 "));
     let head = answer(for_all, "HEAD /healthz").to_lowercase();
     assert!(head.ends_with("\r\n\r\n") && head.contains("content-length: 19\r\n"), "{head}");
+}
+
+#[test]
+fn one_that_is_ready_without_the_store_says_so() {
+    let there = Standing {
+        health: Health { synced: true, ..Health::default() },
+        env: Some(SubnetEnv::default()),
+        announced: true,
+        ..Standing::default()
+    };
+    let ready = answer_of(there.clone(), for_all, "GET /readyz");
+    assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    assert!(ready.ends_with("\r\n\r\nflanneld is ready"), "{ready}");
+    let away = Standing { away: Some("no etcd answers".into()), ..there };
+    let ready = answer_of(away, for_all, "GET /readyz");
+    assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    assert!(ready.contains("\r\nflanneld is ready; the store is away, "), "{ready}");
+    assert!(ready.ends_with(": no etcd answers"), "{ready}");
 }
 
 #[test]

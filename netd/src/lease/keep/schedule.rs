@@ -19,6 +19,11 @@ impl Schedule {
         Self { every, due: now + every }
     }
 
+    /// That of a lease of which nobody knows how long it has.
+    pub(super) fn overdue(time_to_live: Duration, now: Duration) -> Self {
+        Self { every: time_to_live / 3, due: now }
+    }
+
     /// Whether a sign of life is due.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         now >= self.due
