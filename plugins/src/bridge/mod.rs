@@ -139,11 +139,8 @@ impl Add<'_> {
         let ensure = site.ensure()?;
         let Site { shared, observed } = site;
         // Our choice, so that the kernel need not be asked for its own.
-        let mac = match self.conf.mac {
-            None => Some(mac::random()?),
-            given => given,
-        };
-        let port = state::port(&self.conf, &self.owner, self.request, shared.mtu, mac)?;
+        let mac = self.conf.mac.map_or_else(mac::random, Ok)?;
+        let port = state::port(&self.conf, &self.owner, self.request, shared.mtu, Some(mac))?;
         let mut own = port.desired(&self.owner, &shared.name, &inside);
         self.elements(&mut own, &shared, &inside, mac, &port.host_link);
         self.ensure_tables(kernel)?;
@@ -211,14 +208,14 @@ impl Add<'_> {
         own: &mut Desired,
         shared: &Shared,
         inside: &Interface,
-        mac: Option<Mac>,
+        mac: Mac,
         host_link: &LinkName,
     ) {
         if self.conf.masquerade {
             let addrs: Vec<_> = inside.addresses.iter().map(|a| a.net.ip()).collect();
             masquerade::add(own, &self.owner, shared.gateway_link(), &addrs);
         }
-        if let (true, Some(mac)) = (self.conf.macspoofchk, mac) {
+        if self.conf.macspoofchk {
             spoofing::add(own, &self.owner, host_link, mac);
         }
     }
