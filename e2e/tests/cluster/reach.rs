@@ -46,7 +46,7 @@ fn what_leaves_the_cluster_is_masqueraded_and_what_stays_in_it_is_not() -> Resul
 
 /// Routes what comes from cni0 for 239.1.1.1 to eth0, as a multicast router does, until it is
 /// killed. Numbers are those of `linux/mroute.h`: `MRT_INIT`, `MRT_ADD_VIF`, `MRT_ADD_MFC`.
-const MULTICAST_ROUTER: &str = "import socket, struct, sys, time
+const MULTICAST_ROUTER: &str = "import signal, socket, struct, sys
 router = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)
 router.setsockopt(socket.IPPROTO_IP, 200, 1)
 for number, name in enumerate(['cni0', 'eth0']):
@@ -56,7 +56,7 @@ ends = socket.inet_aton(sys.argv[1]) + socket.inet_aton('239.1.1.1')
 router.setsockopt(socket.IPPROTO_IP, 204, ends + struct.pack('HBB30x2x16x', 0, 0, 1))
 print('routing', flush=True)
 sys.stdin.read()
-while True: time.sleep(3600)";
+signal.pause()";
 
 #[test]
 fn multicast_that_leaves_the_host_keeps_the_containers_address() -> Result<()> {
