@@ -30,7 +30,8 @@ pub(super) fn entry_makes_room(have: &NetState, want: &NetState, entry: &Fdb) ->
 /// so the link is made anew.
 pub(super) fn moves_afar(at: &LinkRef, have: &Link, want: &Link) -> bool {
     matches!(want.kind, LinkKind::Vxlan(_))
-        && want.kind.parent().is_some_and(|parent| {
-            parent.ns != at.ns && have.kind.parent().is_some_and(|have| have != parent)
-        })
+        && want
+            .kind
+            .parent()
+            .is_some_and(|parent| parent.ns != at.ns && have.kind.parent() != Some(parent))
 }
