@@ -5,7 +5,9 @@
 //! configuration, interface, backend, lease, kernel, subnet.env, READY.
 
 mod announce;
+mod change;
 mod error;
+mod force;
 mod guard;
 mod http;
 mod insight;
@@ -18,9 +20,11 @@ mod metrics;
 mod notify;
 mod reach;
 mod serve;
+mod serving;
 mod signals;
 mod standing;
 mod start;
+mod uplink;
 
 use std::path::Path;
 use std::sync::Arc;

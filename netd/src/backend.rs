@@ -61,6 +61,16 @@ impl Backend {
         }
     }
 
+    /// What cannot change on a host while packets travel: keys of `Backend` with their values, the
+    /// same keys for each configuration of a kind.
+    #[must_use]
+    pub fn fixed(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Vxlan(conf) => conf.fixed(),
+            Self::HostGw | Self::Alloc => Vec::new(),
+        }
+    }
+
     /// The devices it makes on this host; their link-layer addresses are published.
     ///
     /// # Errors

@@ -11,9 +11,11 @@
 
 mod acquire;
 mod admin;
+mod anew;
 mod choose;
 mod claims;
 mod error;
+mod extend;
 mod held;
 mod host;
 mod keep;
@@ -24,8 +26,10 @@ mod leases;
 mod leave;
 mod value;
 mod view;
+mod watching;
 
 pub use admin::{AdminError, Overview, Owner};
+pub use anew::Missing;
 pub use error::{AcquireError, ConfigError};
 pub use held::Held;
 pub use host::{Host, UnknownHost};
@@ -34,6 +38,6 @@ pub use keep::{Keeper, Status};
 pub use key::{InvalidKey, SubnetKey};
 pub use keyspace::{InvalidPrefix, Keyspace};
 pub use leased::{Lease, Leased};
-pub use leases::{Leases, TIME_TO_LIVE, Wanted};
+pub use leases::{Configured, Leases, TIME_TO_LIVE, Wanted};
 pub use value::{InvalidValue, LeaseValue};
-pub use view::{ClusterEvent, ClusterView, Peer};
+pub use view::{ClusterEvent, ClusterView, Known, Peer, StoreState};

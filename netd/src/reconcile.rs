@@ -13,6 +13,7 @@
 mod apply;
 mod burst;
 mod counts;
+mod hear;
 mod inbox;
 mod peers;
 mod plan;
@@ -65,6 +66,8 @@ pub struct Goal {
 pub enum Input {
     /// Something happened to another host.
     Cluster(ClusterEvent),
+    /// The host is to be something else from now on.
+    Goal(Box<Goal>),
     /// Answers when its turn comes: the loop works.
     Ping(oneshot::Sender<()>),
     /// Answers with the commands that a look at everything would run now, and runs none; or says
@@ -107,6 +110,7 @@ pub struct Reconciler {
     inputs: Inputs,
     health: watch::Receiver<Health>,
     counts: watch::Receiver<Counts>,
+    uplink: watch::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -120,10 +124,12 @@ impl Reconciler {
         let (inputs, mut inbox) = Inbox::new(events)?;
         let (report, health) = watch::channel(Health::default());
         let (counting, counts) = watch::channel(Counts::default());
+        let (hint, uplink) = watch::channel(());
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
-            work::Work::new(Kernel::open(None), goal, report, counting).run(&mut inbox);
+            let telling = work::Telling { report, counts: counting, uplink: hint };
+            work::Work::new(Kernel::open(None), goal, telling).run(&mut inbox);
         })?;
-        Ok(Self { inputs, health, counts, thread: Some(thread) })
+        Ok(Self { inputs, health, counts, uplink, thread: Some(thread) })
     }
 
     /// Where to send inputs.
@@ -142,6 +148,13 @@ impl Reconciler {
     #[must_use]
     pub fn counts(&self) -> watch::Receiver<Counts> {
         self.counts.clone()
+    }
+
+    /// Told when the interface between hosts, or the addresses or default routes of the host, may
+    /// have changed.
+    #[must_use]
+    pub fn uplink(&self) -> watch::Receiver<()> {
+        self.uplink.clone()
     }
 }
 

@@ -160,6 +160,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Ends a session: its keys are deleted. One that has ended is no error.
     async fn revoke(&self, session: Session) -> Result<(), Error>;
+
+    /// Connects anew: an address of this host is gone, and what was connected by it hears nothing
+    /// any more. Calls and watches that wait fail as where the store does not answer.
+    fn reconnect(&self) {}
 }
 
 impl fmt::Display for Session {

@@ -4,104 +4,14 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Member, Node, PATIENCE, Place as _, Process, wait_until};
-use rustix::process::Signal;
+use e2e::{Node, PATIENCE, Place as _, wait_until};
 
 use crate::site::{Site, VXLAN, run};
+use crate::traffic::{Passed, Traffic};
 
 const KILLS: u32 = 20;
-/// The longest time that nothing may come, in milliseconds.
-const STALL: f64 = 200.0;
 /// Between a start and the kill, in milliseconds, at most: an agent is ready after some 100.
 const LONGEST_LIFE: u64 = 600;
-
-/// A connection: a kilobyte every 5 ms until SIGINT, and who tells how long it had to wait for one
-/// at most.
-const STREAM: &str = r"
-import signal, socket, sys, time
-if sys.argv[1] == 'receive':
-    server = socket.create_server(('0.0.0.0', 7000))
-    print('ready', flush=True)
-    stream = server.accept()[0]
-    last, longest, count = time.monotonic(), 0, 0
-    while data := stream.recv(65536):
-        now = time.monotonic()
-        longest, last, count = max(longest, now - last), now, count + len(data)
-        if count < 4096: longest = 0
-    print('received %d longest %.1f end' % (count, longest * 1000), flush=True)
-else:
-    stop = []
-    signal.signal(signal.SIGINT, lambda *_: stop.append(1))
-    stream = socket.create_connection((sys.argv[2], 7000))
-    sent = 0
-    print('connected', flush=True)
-    while not stop:
-        stream.sendall(b'x' * 1024)
-        sent += 1024
-        time.sleep(0.005)
-    stream.close()
-    print('sent %d end' % sent, flush=True)
-";
-
-/// 200 pings a second and a TCP stream from one container to another.
-struct Traffic {
-    ping: Process,
-    send: Process,
-    receive: Process,
-}
-
-/// What became of it.
-#[derive(Debug)]
-struct Passed {
-    pings: u64,
-    longest_answer: f64,
-    bytes: u64,
-    longest_stall: f64,
-}
-
-impl Traffic {
-    /// Begins; the first have been answered.
-    fn start(from: &Member, to: &Member) -> Result<Self> {
-        let ip = to.ip.to_string();
-        let stream = |member: &Member, words: &[&str]| {
-            let name = format!("stream-{}", words.first().unwrap_or(&""));
-            member.container.spawn(&name, &[&["python3", "-c", STREAM], words].concat())
-        };
-        let mut receive = stream(to, &["receive"])?;
-        receive.wait_for_log("ready", PATIENCE)?;
-        let mut send = stream(from, &["send", &ip])?;
-        send.wait_for_log("connected", PATIENCE)?;
-        let words = ["busybox", "ping", "-i", "0.005", "-W", "1", &ip];
-        let mut ping = from.container.spawn("pings", &words)?;
-        ping.wait_for_log(" seq=20 ", PATIENCE)?;
-        Ok(Self { ping, send, receive })
-    }
-
-    /// Ends; nothing was lost, and nothing had to wait for longer than [`STALL`].
-    fn end(mut self) -> Result<Passed> {
-        self.ping.signal(Signal::INT)?;
-        self.ping.wait(PATIENCE)?;
-        self.send.signal(Signal::INT)?;
-        self.send.wait_for_log(" end", PATIENCE)?;
-        self.receive.wait_for_log(" end", PATIENCE)?;
-        let log = self.ping.log();
-        let sent = number(&log, "", " packets transmitted")?;
-        let answered = number(&log, "transmitted, ", " packets received")?;
-        let longest_answer = after_last(&log, "/").context("times of answers")?;
-        let bytes = number(&self.receive.log(), "received ", " longest")?;
-        let passed = Passed {
-            pings: sent,
-            longest_answer,
-            bytes,
-            longest_stall: after_last(&self.receive.log(), "longest ").context("a stall")?,
-        };
-        // The last may be on its way when it ends.
-        ensure!(sent - answered <= 1, "{answered} answers to {sent} pings, {passed:?}");
-        ensure!(bytes == number(&self.send.log(), "sent ", " end")?, "{passed:?}");
-        ensure!(passed.longest_answer < STALL && passed.longest_stall < STALL, "{passed:?}");
-        Ok(passed)
-    }
-}
 
 #[test]
 fn an_agent_that_is_killed_20_times_loses_no_packet_and_holds_no_stream_up() -> Result<()> {
@@ -113,7 +23,7 @@ fn an_agent_that_is_killed_20_times_loses_no_packet_and_holds_no_stream_up() -> 
         let back = Traffic::start(&members[1], &members[0])?;
         kill_often(&mut site.nodes[0], &mut random)?;
         for (way, traffic) in [("from it", there), ("to it", back)] {
-            let Passed { pings, longest_answer, bytes, longest_stall } = traffic.end()?;
+            let Passed { pings, longest_answer, bytes, longest_stall, .. } = traffic.end()?;
             writeln!(
                 std::io::stderr(),
                 "{KILLS} kills, {way}: {pings} pings answered within {longest_answer} ms, {bytes} \
@@ -166,7 +76,7 @@ fn an_agent_that_is_killed_while_the_store_is_away_goes_on_with_what_it_knew() -
 }
 
 /// Waits until a restart could do without the store.
-fn kept(site: &Site) -> Result<()> {
+pub(crate) fn kept(site: &Site) -> Result<()> {
     let host = &site.nodes.first().context("a host")?.host;
     let others = site.nodes.iter().skip(1).map(Node::key).collect::<Result<Vec<_>>>()?;
     wait_until("all that is known is on the disk", PATIENCE, || {
@@ -202,17 +112,4 @@ impl Random {
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
-}
-
-/// The number between two texts, the last of that kind.
-fn number(log: &str, before: &str, after: &str) -> Result<u64> {
-    let (head, _) = log.rsplit_once(after).with_context(|| format!("{after:?} in {log}"))?;
-    let digits = head.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    ensure!(head.strip_suffix(digits).is_some_and(|head| head.ends_with(before)), "{head}");
-    Ok(digits.parse()?)
-}
-
-/// The number that follows the last of these texts.
-fn after_last(log: &str, text: &str) -> Option<f64> {
-    log.rsplit_once(text)?.1.split_whitespace().next()?.parse().ok()
 }

@@ -6,7 +6,9 @@
 //!                                                           +-- eth0 192.0.2.12  host3 --- ...
 //! ```
 
+mod anew;
 mod bad_input;
+mod configure;
 mod files;
 mod foreign;
 mod heal;
@@ -23,3 +25,5 @@ mod site;
 mod steady;
 mod store;
 mod subnets;
+mod traffic;
+mod uplink;

@@ -1,14 +1,16 @@
 //! All that the agent knows of itself, put together when somebody asks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
 use super::reach::Reach;
 use super::standing::Standing;
-use crate::api::status::{Backend, LastRound, Lease, Peers, Reconcile, Report, Store};
+use crate::api::status::{
+    Backend, Configuration, LastRound, Lease, Peers, Reconcile, Report, Store,
+};
 use crate::lease::{Held, Status, SubnetKey, since_boot};
 use crate::reconcile::{Counts, Input, Inputs};
 use crate::store::Session;
@@ -19,8 +21,8 @@ pub(super) struct Insight {
     pub(super) endpoints: String,
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) store: watch::Receiver<Reach>,
-    /// Set once there is a lease.
-    pub(super) running: Arc<OnceLock<Running>>,
+    /// Set once there is a lease, and whenever what is in force changes.
+    pub(super) running: Arc<watch::Sender<Option<Running>>>,
 }
 
 /// What there is from the lease on.
@@ -50,7 +52,8 @@ impl Insight {
     /// How the agent stands.
     pub(super) fn report(&self) -> Report {
         let standing = self.standing.borrow().clone();
-        let running = self.running.get();
+        let running = self.running.borrow();
+        let running = running.as_ref();
         let counts = running.map(|running| *running.counts.borrow()).unwrap_or_default();
         let reason = standing.not_ready();
         Report {
@@ -60,6 +63,7 @@ impl Insight {
             reason,
             lease: self.lease(&standing),
             backend: running.map(|running| running.backend.clone()),
+            configuration: Configuration { refused: standing.refused.clone() },
             store: self.store(),
             peers: peers(&standing),
             reconcile: reconcile(standing.health.trouble, &counts),
@@ -68,19 +72,21 @@ impl Insight {
 
     /// The commands that the loop would run now.
     pub(super) async fn plan(&self) -> Result<Vec<String>, String> {
-        let Some(running) = self.running.get() else {
+        let inputs = self.running.borrow().as_ref().map(|running| running.inputs.clone());
+        let Some(inputs) = inputs else {
             return Err(self.standing.borrow().not_ready().unwrap_or_default());
         };
         let (answer, answered) = oneshot::channel();
         let ended = || "the loop that changes the kernel has ended".to_owned();
-        running.inputs.send(Input::Plan(answer)).map_err(|_| ended())?;
+        inputs.send(Input::Plan(answer)).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 
     fn lease(&self, standing: &Standing) -> Lease {
         let mut lease = Lease { state: standing.subnet().lease, ..Lease::default() };
         lease.reason.clone_from(&standing.lost);
-        let Some(running) = self.running.get() else { return lease };
+        let running = self.running.borrow();
+        let Some(running) = running.as_ref() else { return lease };
         lease.age_seconds = Some(seconds(running.since.elapsed()));
         lease.subnet = Some(running.subnet.v4.to_string());
         lease.ipv6_subnet = running.subnet.v6.map(|subnet| subnet.to_string());
@@ -107,7 +113,7 @@ impl Insight {
 
     /// What this host's lease lives by.
     pub(super) fn session(&self) -> Option<Session> {
-        match &*self.running.get()?.lease.borrow() {
+        match &*self.running.borrow().as_ref()?.lease.borrow() {
             Status::Held(held) => held.session,
             Status::Lost { .. } => None,
         }
@@ -115,7 +121,8 @@ impl Insight {
 
     /// Whether the lease may have ended for want of signs of life, or the loop hangs.
     pub(super) fn overdue(&self) -> Overdue {
-        let Some(running) = self.running.get() else { return NEVER };
+        let running = self.running.borrow();
+        let Some(running) = running.as_ref() else { return NEVER };
         let lapsed = match &*running.lease.borrow() {
             Status::Held(held) => {
                 let kept = kept(held, &self.store.borrow()).map(|at| at + held.time_to_live);
@@ -191,6 +198,7 @@ fn peers(standing: &Standing) -> Peers {
     Peers {
         total: health.peers as u64,
         unconnected: health.unconnected as u64,
+        missing: standing.missing as u64,
         reasons,
         example: health.reason.clone(),
     }

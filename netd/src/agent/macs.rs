@@ -6,12 +6,24 @@ use netstate::{LinkKind, LinkName, Mac, Ns};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::AgentError;
-use crate::backend::Macs;
+use crate::backend::{Backend, Macs};
+use crate::config::network::NetworkConfig;
 use crate::store::{Store, Txn};
+
+/// The addresses of the devices that a configuration asks for.
+pub(super) async fn of(
+    kernel: &mut Kernel,
+    local: &dyn Store,
+    config: &NetworkConfig,
+) -> Result<Macs, AgentError> {
+    let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
+    let devices = backend.devices(config.ipv6.is_some()).map_err(AgentError::Backend)?;
+    choose(kernel, local, &devices).await
+}
 
 /// The addresses of these devices: of a device that is there its own (as one that flanneld has
 /// left), else that of the last time, else a new one.
-pub(super) async fn choose(
+async fn choose(
     kernel: &mut Kernel,
     local: &dyn Store,
     devices: &[LinkName],

@@ -7,11 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use cni::ErrorChain;
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::AgentError;
 use crate::config::network::NetworkConfig;
-use crate::lease::{ClusterEvent, ClusterView, Held, LeaseValue, Peer, SubnetKey, since_boot};
+use crate::lease::{
+    ClusterEvent, ClusterView, Held, Known, LeaseValue, Peer, StoreState, SubnetKey, since_boot,
+};
 use crate::store::{Entry, Error, Store, Txn};
 
 /// Events of the cluster that come within this time are written together: the disk is waited for
@@ -20,6 +23,9 @@ const TOGETHER: Duration = Duration::from_secs(2);
 
 /// When the lease had its last sign of life, in seconds since 1970.
 const SIGN: &str = "sign-of-life";
+
+/// Which store tells of the cluster.
+const STORE: &str = "store";
 
 /// What peers publish, as it is kept.
 type Values = BTreeMap<SubnetKey, Vec<u8>>;
@@ -36,7 +42,6 @@ pub(super) struct Memory {
 pub(super) struct Remembered {
     pub(super) config: NetworkConfig,
     pub(super) held: Held,
-    pub(super) view: ClusterView,
     /// When the lease ends by the last sign of life, since boot.
     pub(super) until: Duration,
 }
@@ -52,13 +57,27 @@ impl Memory {
         let config = self.read("config").await?;
         let config = config.and_then(|bytes| NetworkConfig::parse(&bytes).ok());
         let (Some(config), Some(held)) = (config, self.lease().await?) else { return Ok(None) };
-        let peers = self.peers().await.map_err(AgentError::Local)?;
         let sign = self.text(SIGN).await?.and_then(|text| text.parse().ok());
         let end = Duration::from_secs(sign.unwrap_or(0)).saturating_add(held.time_to_live);
         // A clock that was put back lengthens no lease.
         let left = end.saturating_sub(now()).min(held.time_to_live);
         let until = since_boot() + left;
-        Ok(Some(Remembered { config, held, view: ClusterView { peers }, until }))
+        Ok(Some(Remembered { config, held, until }))
+    }
+
+    /// The other hosts, and the store that told of them.
+    pub(super) async fn known(&self) -> Result<Known, AgentError> {
+        let peers = self.peers().await.map_err(AgentError::Local)?;
+        let kept = self.read(STORE).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Kept { name, until_seconds } = kept.unwrap_or_default();
+        let until = until_seconds.map(Duration::from_secs);
+        let store = StoreState { name, until, missing: BTreeSet::new() };
+        Ok(Known { view: ClusterView { peers }, store })
+    }
+
+    /// The bytes of the network configuration in force.
+    pub(super) async fn config_text(&self) -> Result<Option<Vec<u8>>, AgentError> {
+        self.read("config").await
     }
 
     /// This host's last lease.
@@ -132,6 +151,11 @@ impl Memory {
             });
         }
         let mut txn = Txn::new();
+        if let Some(StoreState { name, until, .. }) = changes.store {
+            let kept = Kept { name, until_seconds: until.map(|until| until.as_secs()) };
+            let bytes = serde_json::to_vec(&kept).unwrap_or_default();
+            txn = txn.put(format!("{}{STORE}", self.at), bytes, None);
+        }
         for (subnet, peer) in wanted {
             let value = peer.map(|peer| peer.value.encode());
             if kept.get(&subnet) == value.as_ref() {
@@ -192,6 +216,15 @@ struct Changes {
     /// Those that are not named are gone.
     anew: bool,
     peers: BTreeMap<SubnetKey, Option<Peer>>,
+    store: Option<StoreState>,
+}
+
+/// What is kept of the store.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    name: Option<String>,
+    until_seconds: Option<u64>,
 }
 
 impl Changes {
@@ -202,7 +235,12 @@ impl Changes {
                 self.peers = view.peers.into_iter().map(|(key, peer)| (key, Some(peer))).collect();
             }
             ClusterEvent::Put(peer) => drop(self.peers.insert(peer.subnet, Some(peer))),
+            ClusterEvent::Replaced { old, new } => {
+                self.peers.insert(old, None);
+                self.peers.insert(new.subnet, Some(new));
+            }
             ClusterEvent::Deleted(subnet) => drop(self.peers.insert(subnet, None)),
+            ClusterEvent::Store(state) => self.store = Some(state),
             ClusterEvent::Malformed { .. } => {}
         }
     }
@@ -214,63 +252,4 @@ fn now() -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::local::Local;
-
-    fn peer(subnet: &str, last: u8) -> Peer {
-        let value = LeaseValue::new([192, 0, 2, last].into());
-        Peer { subnet: subnet.parse().unwrap(), value }
-    }
-
-    fn view(peers: &[Peer]) -> ClusterView {
-        ClusterView { peers: peers.iter().map(|peer| (peer.subnet, peer.clone())).collect() }
-    }
-
-    #[tokio::test]
-    async fn peers_are_kept_as_they_come_change_and_go_each_cluster_by_itself() {
-        let dir = tempfile::tempdir().unwrap();
-        let local: Arc<dyn Store> = Arc::new(Local::open(&dir.path().join("a")).unwrap());
-        let memory = Memory::new(Arc::clone(&local), "/coreos.com/network");
-        let (a, b, c) = (peer("10.5.1.0-24", 1), peer("10.5.2.0-24", 2), peer("10.5.3.0-24", 3));
-        let (mut changes, mut kept) = (Changes::default(), None);
-        let mut send = |event| changes.take(event);
-        send(ClusterEvent::Put(c.clone()));
-        send(ClusterEvent::Reset(view(&[a.clone(), b.clone()])));
-        send(ClusterEvent::Deleted(a.subnet));
-        send(ClusterEvent::Put(c.clone()));
-        memory.keep_peers(changes, &mut kept).await.unwrap();
-        assert_eq!(memory.peers().await.unwrap(), view(&[b.clone(), c.clone()]).peers);
-        let moved = peer("10.5.2.0-24", 9);
-        let changes = Changes { anew: false, peers: [(b.subnet, Some(moved.clone()))].into() };
-        memory.keep_peers(changes, &mut kept).await.unwrap();
-        assert_eq!(memory.peers().await.unwrap(), view(&[moved, c]).peers);
-        assert!(Memory::new(local, "/other").peers().await.unwrap().is_empty());
-        assert!(memory.recall().await.unwrap().is_none(), "there is no configuration and no lease");
-    }
-
-    #[tokio::test]
-    async fn a_remembered_lease_ends_its_time_after_its_last_sign_of_life() {
-        let dir = tempfile::tempdir().unwrap();
-        let local: Arc<dyn Store> = Arc::new(Local::open(&dir.path().join("a")).unwrap());
-        let memory = Memory::new(local, "/coreos.com/network");
-        let network = |text: &str| NetworkConfig::parse(text.as_bytes()).unwrap();
-        let (small, large) = (r#"{"Network":"10.5.0.0/24"}"#, r#"{"Network":"10.4.0.0/15"}"#);
-        memory.keep_config(small.as_bytes()).await.unwrap();
-        memory.keep_networks(&network(small)).await.unwrap();
-        memory.keep_networks(&network(large)).await.unwrap();
-        let networks: Vec<_> =
-            memory.networks().await.unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["10.4.0.0/15", "10.5.0.0/24"]);
-        let lease = r#"{"subnet":"10.5.1.0-24","value":"{\"PublicIP\":\"192.0.2.1\"}",
-            "session":7,"timeToLiveSeconds":60,"recorded":true}"#;
-        memory.keep_lease(&Held::from_bytes(lease.as_bytes()).unwrap()).await.unwrap();
-        let left = async || {
-            let until = memory.recall().await.unwrap().unwrap().until;
-            until.saturating_sub(since_boot()).as_secs()
-        };
-        assert_eq!(left().await, 0, "no sign of life is known");
-        memory.keep_sign(Some(since_boot().saturating_sub(Duration::from_secs(20)))).await.unwrap();
-        assert!((35..=40).contains(&left().await), "{}", left().await);
-    }
-}
+mod tests;

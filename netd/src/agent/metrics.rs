@@ -45,7 +45,10 @@ impl Metrics {
     fn agent(&self, out: &mut Out<'_>) -> fmt::Result {
         let version = [("version", self.0.version.as_str())];
         out.gauges("build_info", "What runs", [(version, 1_u64)])?;
-        out.gauge("ready", "Whether containers can be attached and reached", flag(self.0.ready))
+        out.gauge("ready", "Whether containers can be attached and reached", flag(self.0.ready))?;
+        let refused = flag(self.0.configuration.refused.is_some());
+        let help = "Whether the store's network configuration is not the one in force";
+        out.gauge("config_refused", help, refused)
     }
 
     fn lease(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -101,6 +104,8 @@ impl Metrics {
     fn peers(&self, out: &mut Out<'_>) -> fmt::Result {
         let peers = &self.0.peers;
         out.gauge("peers", "Other hosts of the cluster", peers.total)?;
+        let help = "Other hosts that a store which was built anew does not know yet";
+        out.gauge("peers_missing", help, peers.missing)?;
         let reasons =
             peers.reasons.iter().map(|(kind, count)| ([("reason", kind.as_str())], *count));
         out.gauges("peers_unconnected", "Other hosts that are not connected", reasons)
@@ -167,7 +172,7 @@ mod tests {
         let lease =
             status::Lease { state: Lease::Held, age_seconds: Some(1.5), ..Default::default() };
         let reasons = [("other-backend".to_owned(), 2)].into();
-        let peers = status::Peers { total: 3, unconnected: 2, reasons, example: None };
+        let peers = status::Peers { total: 3, unconnected: 2, reasons, ..Default::default() };
         let reconcile = status::Reconcile { steps_applied: 7, ..Default::default() };
         let report = Report { ready: true, lease, peers, reconcile, ..Default::default() };
         let text = text(report).unwrap();
@@ -177,9 +182,11 @@ mod tests {
             "netd_lease_state{state=\"held\"} 1",
             "netd_lease_state{state=\"lost\"} 0",
             "netd_ready 1",
+            "netd_config_refused 0",
             "# TYPE netd_reconcile_steps_total counter",
             "netd_reconcile_steps_total{result=\"applied\"} 7",
             "netd_peers 3",
+            "netd_peers_missing 0",
             "netd_peers_unconnected{reason=\"other-backend\"} 2",
         ] {
             assert!(text.lines().any(|there| there == line), "{line}: {text}");

@@ -107,6 +107,10 @@ impl Store for Noted {
         }
         result
     }
+
+    fn reconnect(&self) {
+        self.store.reconnect();
+    }
 }
 
 /// An answer is whatever the store itself has said, also a refusal; not that it knows nobody by

@@ -3,6 +3,7 @@
 use netd_api::SubnetEnv;
 use netd_api::attach::{Lease, Subnet};
 
+use super::uplink::Unfit;
 use crate::reconcile::Health;
 
 /// How the agent stands.
@@ -16,6 +17,12 @@ pub(super) struct Standing {
     pub(super) away: Option<String>,
     /// What time has made wrong though nothing has happened.
     pub(super) overdue: Option<String>,
+    /// Why the interface between hosts cannot be used as it is by now.
+    pub(super) unfit: Option<Unfit>,
+    /// Why the network configuration of the store is not the one in force.
+    pub(super) refused: Option<String>,
+    /// How many hosts have not registered again in a store that was built anew.
+    pub(super) missing: usize,
     /// What the kernel holds.
     pub(super) health: Health,
     /// The subnet, once leased.
@@ -42,6 +49,9 @@ impl Standing {
         if !self.health.synced {
             return Some("the other hosts of the cluster are not known yet".to_owned());
         }
+        if let Some(Unfit { harmless: false, reason }) = &self.unfit {
+            return Some(reason.clone());
+        }
         if let Some(reason) = &self.overdue {
             return Some(reason.clone());
         }
@@ -53,8 +63,24 @@ impl Standing {
 
     /// What else there is to say of one that is ready.
     pub(super) fn remark(&self) -> Option<String> {
-        let why = self.away.as_ref()?;
-        Some(format!("the store is away, what was known before stays in force: {why}"))
+        let away = self
+            .away
+            .as_ref()
+            .map(|why| format!("the store is away, what was known before stays in force: {why}"));
+        let refused = self
+            .refused
+            .as_ref()
+            .map(|why| format!("the network configuration of the store is not followed: {why}"));
+        let missing = (self.missing > 0).then(|| {
+            format!(
+                "the store was built anew and misses {} hosts: what leads to them stays, for a \
+                 time",
+                self.missing
+            )
+        });
+        let unfit = self.unfit.as_ref().map(|unfit| unfit.reason.clone());
+        let all: Vec<String> = [away, refused, missing, unfit].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// One line for people.
@@ -139,6 +165,19 @@ mod tests {
         assert_eq!(standing.not_ready(), None);
         assert!(standing.line().contains("the store is away"), "{}", standing.line());
         assert!(standing.line().ends_with("no etcd answers"), "{}", standing.line());
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_followed_is_told_and_one_without_an_address_takes_readiness() {
+        let standing = Standing { refused: Some("its Backend.VNI is 2".into()), ..ready() };
+        assert_eq!(standing.not_ready(), None);
+        assert!(standing.line().ends_with("not followed: its Backend.VNI is 2"));
+        let unfit = |harmless| Unfit { harmless, reason: "eth0 has no address".into() };
+        let standing = Standing { unfit: Some(unfit(true)), ..ready() };
+        assert_eq!(standing.not_ready(), None);
+        assert!(standing.line().ends_with("eth0 has no address"));
+        let standing = Standing { unfit: Some(unfit(false)), ..ready() };
+        assert_eq!(standing.not_ready().as_deref(), Some("eth0 has no address"));
     }
 
     #[test]

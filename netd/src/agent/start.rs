@@ -1,17 +1,20 @@
 //! From options to a lease.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cni::ErrorChain;
 use kernel::Kernel;
-use netd_api::SubnetEnv;
 
+use super::force::{self, InForce};
 use super::memory::Remembered;
 use super::{Agent, AgentError, macs};
-use crate::backend::{Backend, Macs, Overlay};
+use crate::backend::{Backend, Macs};
 use crate::config::network::NetworkConfig;
-use crate::lease::{AcquireError, ClusterView, ConfigError, Held, LeaseValue, SubnetKey, Wanted};
-use crate::store::Backoff;
+use crate::lease::{
+    AcquireError, ConfigError, Held, Known, LeaseValue, Missing, SubnetKey, Wanted,
+};
+use crate::store::{self, Backoff};
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
@@ -22,12 +25,11 @@ const LEASE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 /// A subnet, and what to do with it.
 #[derive(Debug)]
 pub(super) struct Started {
-    pub(super) config: NetworkConfig,
-    pub(super) held: Held,
-    pub(super) overlay: Overlay,
-    pub(super) env: SubnetEnv,
-    /// The other hosts as they were known before, where the store does not say.
-    pub(super) peers: Option<ClusterView>,
+    pub(super) force: InForce,
+    /// The other hosts as they were known before.
+    pub(super) known: Known,
+    /// They are all that is known: the store does not say.
+    pub(super) alone: bool,
     /// When a lease of before ends, since boot, as long as the store does not say.
     pub(super) remembered_until: Option<Duration>,
 }
@@ -61,7 +63,7 @@ pub(super) async fn start(
         };
         match attempt(agent, previous, config, remembered.is_some()).await? {
             Attempt::Started(started) => return Ok(*started),
-            Attempt::OtherConfig => tracing::info!("there is another network configuration"),
+            Attempt::Again => {}
             Attempt::Away(away) => {
                 if let Some(remembered) = remembered.take() {
                     return resume(agent, remembered, away).await;
@@ -74,15 +76,14 @@ pub(super) async fn start(
 /// A network configuration that can be used, and its bytes.
 struct Configuration {
     config: NetworkConfig,
-    backend: Backend,
     json: Vec<u8>,
 }
 
 /// What came of asking for a lease.
 enum Attempt {
     Started(Box<Started>),
-    /// There is another configuration before there is a lease.
-    OtherConfig,
+    /// There is another configuration before there is a lease, or hosts are waited for.
+    Again,
     /// The store is away, and what was known before will do.
     Away(String),
 }
@@ -90,7 +91,6 @@ enum Attempt {
 /// What is to be known before a lease is taken.
 struct Prepared {
     config: NetworkConfig,
-    backend: Backend,
     underlay: Underlay,
     macs: Macs,
     value: LeaseValue,
@@ -103,13 +103,19 @@ async fn attempt(
     configuration: Configuration,
     impatient: bool,
 ) -> Result<Attempt, AgentError> {
-    let Configuration { config, backend, json } = configuration;
-    let prepared = prepare(agent, config, backend).await?;
+    let Configuration { config, json } = configuration;
+    let prepared = prepare(agent, config).await?;
     let value = prepared.value.clone();
-    let wanted = Wanted { value, previous, time_to_live: agent.options.subnet_ttl };
+    let known = agent.memory.known().await?;
+    let missing = match missing(agent, &known, previous.is_none()).await {
+        Ok(Some(missing)) => missing,
+        Ok(None) => return Ok(Attempt::Again),
+        Err(away) => return Ok(Attempt::Away(away)),
+    };
+    let wanted = Wanted { value, previous, missing, time_to_live: agent.options.subnet_ttl };
     let held = match lease(agent, &prepared.config, &wanted, impatient).await {
         Ok(Some(held)) => held,
-        Ok(None) => return Ok(Attempt::OtherConfig),
+        Ok(None) => return Ok(Attempt::Again),
         Err(away) => return Ok(Attempt::Away(away)),
     };
     agent.memory.keep_config(&json).await?;
@@ -118,7 +124,53 @@ async fn attempt(
     let reach = &agent.insight.store;
     let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
     agent.memory.keep_sign(kept).await?;
-    finish(agent, prepared, held).map(|started| Attempt::Started(Box::new(started)))
+    let force = finish(prepared, held)?;
+    let started = Started { force, known, alone: false, remembered_until: None };
+    Ok(Attempt::Started(Box::new(started)))
+}
+
+/// Subnets that are not to be taken though the store knows nobody who has them, since it was built
+/// anew. A host without a memory waits until the others are there, or an administrator knows better;
+/// `None` where it is to look again.
+///
+/// # Errors
+/// Why the store does not answer.
+async fn missing(
+    agent: &Agent,
+    known: &Known,
+    is_new: bool,
+) -> Result<Option<BTreeSet<SubnetKey>>, String> {
+    let chain = |error: store::Error| ErrorChain(&error).to_string();
+    let mut waited = false;
+    let mut missing = loop {
+        let said = agent.leases.missing().await.map_err(chain)?;
+        let missing: BTreeSet<SubnetKey> = said.iter().flat_map(Missing::subnets).collect();
+        let waits = is_new && !agent.options.confirm_restored;
+        let Some(by) = said.first().filter(|_| waits) else { break missing };
+        wait(
+            agent,
+            &format!(
+                "the store was built anew, and {} misses {} of its hosts: see that their agents \
+                 run, or, if they will not come back, start this one with --confirm-restored",
+                by.host,
+                missing.len()
+            ),
+        );
+        tokio::time::sleep(CONFIG_PAUSE).await;
+        waited = true;
+    };
+    if waited {
+        return Ok(None);
+    }
+    let name = match agent.leases.store_name().await {
+        Err(error) if error.is_permission_denied() => known.store.name.clone(),
+        other => other.map_err(chain)?,
+    };
+    let renamed = known.store.name.is_some() && known.store.name != name;
+    if renamed || known.store.until.is_some() {
+        missing.extend(known.view.peers.keys());
+    }
+    Ok(Some(missing))
 }
 
 /// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
@@ -128,49 +180,36 @@ async fn resume(
     remembered: Remembered,
     away: String,
 ) -> Result<Started, AgentError> {
-    let Remembered { config, mut held, view, until } = remembered;
+    let Remembered { config, mut held, until } = remembered;
+    let known = agent.memory.known().await?;
     tracing::warn!(
-        subnet = %held.subnet, peers = view.peers.len(), reason = away,
+        subnet = %held.subnet, peers = known.view.peers.len(), reason = away,
         "the store does not tell; going on with what was known before"
     );
-    let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
-    let prepared = prepare(agent, config, backend).await?;
+    let prepared = prepare(agent, config).await?;
     held.value = prepared.value.clone();
-    let started = finish(agent, prepared, held)?;
-    Ok(Started { peers: Some(view), remembered_until: Some(until), ..started })
+    let force = finish(prepared, held)?;
+    Ok(Started { force, known, alone: true, remembered_until: Some(until) })
 }
 
-async fn prepare(
-    agent: &Agent,
-    config: NetworkConfig,
-    backend: Backend,
-) -> Result<Prepared, AgentError> {
+async fn prepare(agent: &Agent, config: NetworkConfig) -> Result<Prepared, AgentError> {
     let dual = config.ipv6.is_some();
     let mut kernel = Kernel::open(None);
     let underlay = interface(agent, &mut kernel, dual)?;
-    let devices = backend.devices(dual).map_err(AgentError::Backend)?;
-    let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
-    let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
-    Ok(Prepared { config, backend, underlay, macs, value })
+    let macs = macs::of(&mut kernel, agent.local.as_ref(), &config).await?;
+    let value = force::publishes(&config, &underlay, &macs).map_err(AgentError::Backend)?;
+    Ok(Prepared { config, underlay, macs, value })
 }
 
-fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, AgentError> {
-    let Prepared { config, backend, underlay, macs, .. } = prepared;
-    let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
-    let overlay =
-        backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
-    let v6 = config.ipv6.map(|(network, _)| network).zip(held.subnet.v6);
-    let env = SubnetEnv::of_lease(
-        Some((config.network, held.subnet.v4)),
-        v6,
-        overlay.mtu(),
-        agent.options.ip_masq,
-    );
+fn finish(prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
+    let Prepared { config, underlay, macs, .. } = prepared;
+    let force = InForce::new(config, underlay, macs, held).map_err(AgentError::Backend)?;
+    let (held, mtu) = (&force.held, force.backend().mtu);
     tracing::info!(
-        subnet = %held.subnet, host = %held.value.public_ip, mtu = overlay.mtu(),
+        subnet = %held.subnet, host = %held.value.public_ip, mtu,
         backend = %held.value.backend_type, "leased"
     );
-    Ok(Started { config, held, overlay, env, peers: None, remembered_until: None })
+    Ok(force)
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
@@ -184,7 +223,7 @@ async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, 
             Ok((config, json)) => match Backend::parse(&config.backend) {
                 Ok(backend) => {
                     tracing::info!(network = %config.network, backend = backend.kind(), "network");
-                    return Ok(Configuration { config, backend, json });
+                    return Ok(Configuration { config, json });
                 }
                 Err(error) => ErrorChain(&error).to_string(),
             },
@@ -231,6 +270,7 @@ async fn lease(
         }
         backoff.wait().await;
         if agent.leases.config().await.is_ok_and(|now| now != *config) {
+            tracing::info!("there is another network configuration");
             return Ok(None);
         }
     }

@@ -36,6 +36,8 @@ pub struct Report {
     pub lease: Lease,
     /// How packets travel, once there is a lease.
     pub backend: Option<Backend>,
+    /// The network configuration of the store.
+    pub configuration: Configuration,
     /// The cluster's store.
     pub store: Store,
     /// What keeps the kernel as it should be.
@@ -80,6 +82,14 @@ pub struct Backend {
     pub public_ip: String,
     /// Of containers, in bytes.
     pub mtu: u32,
+}
+
+/// The network configuration of the store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Configuration {
+    /// Why it is not the one in force.
+    pub refused: Option<String>,
 }
 
 /// The cluster's store.
@@ -146,6 +156,8 @@ pub struct Peers {
     pub unconnected: u64,
     /// How many of these for which kind of reason.
     pub reasons: BTreeMap<String, u64>,
+    /// How many have not registered again in a store that was built anew.
+    pub missing: u64,
     /// One of them, with its reason.
     pub example: Option<String>,
 }

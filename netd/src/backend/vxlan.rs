@@ -72,6 +72,16 @@ impl Conf {
         })
     }
 
+    pub(super) fn fixed(&self) -> Vec<(&'static str, String)> {
+        // The kernel's own where none is given, `VXLAN_DEFAULT_PORT` of Linux.
+        let port = self.port.unwrap_or(8472);
+        vec![
+            ("VNI", self.vni.to_string()),
+            ("Port", port.to_string()),
+            ("GBP", self.gbp.to_string()),
+        ]
+    }
+
     pub(super) fn names(&self, dual: bool) -> Result<Vec<LinkName>, InvalidBackend> {
         let families: &[Ip] = if dual { &Ip::BOTH } else { &[Ip::V4] };
         families.iter().map(|ip| self.name(*ip)).collect()

@@ -52,6 +52,8 @@ pub struct Options {
     pub cni_conf_dir: Option<PathBuf>,
     /// What is logged, in tracing's filter language (`info`, `netd=debug`).
     pub log: String,
+    /// A new host may take a subnet though others are missing in a store that was built anew.
+    pub confirm_restored: bool,
     /// The life of the subnet's lease in etcd.
     pub subnet_ttl: Duration,
     /// What was given and has no effect, as sentences for the log.

@@ -79,6 +79,7 @@ impl<'a> Acquiring<'a> {
             host,
             public_ip: self.wanted.value.public_ip,
             previous: self.wanted.previous,
+            missing: &self.wanted.missing,
             session: self.session,
         };
         let number = || u128::from(random()) << 64 | u128::from(random());

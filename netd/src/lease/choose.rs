@@ -1,5 +1,6 @@
 //! Which subnet a host gets. Pure.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnetwork::IpNetwork;
@@ -15,6 +16,8 @@ pub(super) struct Asking<'a> {
     pub(super) host: &'a Host,
     pub(super) public_ip: Ipv4Addr,
     pub(super) previous: Option<SubnetKey>,
+    /// Subnets that are nobody's to take, though nobody has a lease of them.
+    pub(super) missing: &'a BTreeSet<SubnetKey>,
     /// The session of an attempt before this one, whose outcome may be unknown.
     pub(super) session: Option<Session>,
 }
@@ -49,7 +52,10 @@ pub(super) fn choose<'a>(
     {
         return Choice::Keep(own);
     }
-    let taken: Vec<SubnetKey> = others(leased, own).map(|lease| lease.subnet).collect();
+    let taken = others(leased, own).map(|lease| lease.subnet);
+    // Others may miss this host, too.
+    let missing = asking.missing.iter().filter(|subnet| Some(**subnet) != asking.previous);
+    let taken: Vec<SubnetKey> = taken.chain(missing.copied()).collect();
     let wishes = [own.map(|lease| lease.subnet), asking.previous];
     let v4 = wishes.iter().flatten().map(|wish| IpNetwork::V4(wish.v4));
     let v6 = wishes.iter().flatten().filter_map(|wish| wish.v6).map(IpNetwork::V6);
@@ -101,7 +107,7 @@ fn others<'a>(leased: &'a Leased, own: Option<&'a Lease>) -> impl Iterator<Item 
 }
 
 /// The first wish that is one of the pool's and free, else one of all that are free.
-fn pick(
+pub(super) fn pick(
     pool: &Pool,
     taken: &[IpNetwork],
     mut wishes: impl Iterator<Item = IpNetwork>,

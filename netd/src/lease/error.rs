@@ -1,5 +1,6 @@
 //! Why there is no lease.
 
+use super::SubnetKey;
 use crate::config::network::InvalidConfig;
 use crate::store;
 
@@ -62,6 +63,9 @@ pub enum AcquireError {
         /// Where it is reached.
         public_ip: std::net::Ipv4Addr,
     },
+    /// Somebody else has it, or nobody.
+    #[error("the lease of {0} is not this host's at present")]
+    NotOurs(SubnetKey),
     /// The store does not do it.
     #[error("lease a subnet")]
     Store(#[source] store::Error),

@@ -10,6 +10,8 @@ use super::SubnetKey;
 /// | `<flannel>/subnets/<subnet>` | the lease of a host |
 /// | `<own>/hosts/<machine-id>/lease<flannel>` | which lease is that host's; ends with it |
 /// | `<own>/hosts/<machine-id>/live<flannel>` | that its agent runs; ends 30 s after it |
+/// | `<own>/cluster<flannel>` | the store's name, by its first host: a store that is built anew has another |
+/// | `<own>/missing<flannel>/<machine-id>` | which hosts that one misses in a store that was built anew |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     flannel: String,
@@ -100,6 +102,18 @@ impl Keyspace {
     #[must_use]
     pub fn live(&self, machine_id: &str) -> String {
         format!("{}{machine_id}/live{}", self.hosts(), self.rooted())
+    }
+
+    /// The key of the store's name.
+    #[must_use]
+    pub fn cluster(&self) -> String {
+        format!("{}/cluster{}", self.own, self.rooted())
+    }
+
+    /// The prefix of what is missing in a store that was built anew.
+    #[must_use]
+    pub fn missing(&self) -> String {
+        format!("{}/missing{}/", self.own, self.rooted())
     }
 
     /// The host and kind of a key below [`Self::hosts`] that belongs to this cluster.

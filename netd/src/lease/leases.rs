@@ -1,5 +1,6 @@
 //! A host's access to the leases of its cluster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +8,17 @@ use tokio::sync::mpsc;
 
 use super::acquire::Acquiring;
 use super::keep::Keeping;
-use super::view::View;
 use super::{
-    AcquireError, ClusterEvent, ConfigError, Held, Host, Keeper, Keyspace, LeaseValue, Leased,
-    SubnetKey,
+    AcquireError, ConfigError, Held, Host, Keeper, Keyspace, LeaseValue, Leased, SubnetKey,
 };
 use crate::config::network::NetworkConfig;
-use crate::store::{self, Store, follow};
+use crate::store::{self, Change, Followed, Store, follow};
 
 /// How long flannel's leases live without a sign of life.
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 3600);
 
-/// How many events may wait for the agent before the store is read no further.
-const WAITING_EVENTS: usize = 64;
+/// How many configurations may wait for the agent.
+const WAITING_EVENTS: usize = 4;
 
 /// A host's access to the leases of its cluster.
 #[derive(Clone, Debug)]
@@ -36,6 +35,8 @@ pub struct Wanted {
     pub value: LeaseValue,
     /// The subnet it had before, out of subnet.env: taken again if nobody else has it.
     pub previous: Option<SubnetKey>,
+    /// Subnets of hosts that are missing in a store that was built anew: they are not free.
+    pub missing: BTreeSet<SubnetKey>,
     /// How long the subnet stays the host's when its agent is gone; flannel's is
     /// [`TIME_TO_LIVE`].
     pub time_to_live: Duration,
@@ -60,14 +61,41 @@ impl Leases {
     ///
     /// # Errors
     /// As [`Self::config`].
-    pub async fn config_text(&self) -> Result<(NetworkConfig, Vec<u8>), ConfigError> {
+    pub async fn config_text(&self) -> Configured {
         let key = self.keys.config();
         let entry = self.store.get(&key).await.map_err(ConfigError::Store)?;
         let Some(entry) = entry else { return Err(ConfigError::Absent { key }) };
-        match NetworkConfig::parse(&entry.value) {
-            Ok(config) => Ok((config, entry.value)),
-            Err(source) => Err(ConfigError::Invalid { key, source }),
-        }
+        parse(key, entry.value)
+    }
+
+    /// Tells what the network configuration is, now and whenever somebody writes it, until the
+    /// receiver is dropped. Needs a tokio runtime.
+    #[must_use]
+    pub fn follow_config(&self) -> mpsc::Receiver<Configured> {
+        let (news, receiver) = mpsc::channel(WAITING_EVENTS);
+        let (followed, mut of_store) = mpsc::channel(WAITING_EVENTS);
+        let key = self.keys.config();
+        tokio::spawn(follow(Arc::clone(&self.store), key.clone(), followed));
+        tokio::spawn(async move {
+            loop {
+                let followed = tokio::select! {
+                    followed = of_store.recv() => followed,
+                    () = news.closed() => None,
+                };
+                let Some(followed) = followed else { return };
+                for configured in configured(&key, followed) {
+                    if news.send(configured).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Connects to the store anew, as an address of this host is gone.
+    pub fn reconnect(&self) {
+        self.store.reconnect();
     }
 
     /// Leases a subnet: the one this host has, else the previous one, else a free one at random.
@@ -95,31 +123,6 @@ impl Leases {
         Keeping::spawn(self.clone(), held)
     }
 
-    /// Tells what happens to all other hosts, until the receiver is dropped; first comes a
-    /// [`ClusterEvent::Reset`]. Needs a tokio runtime.
-    #[must_use]
-    pub fn watch(&self, own: SubnetKey) -> mpsc::Receiver<ClusterEvent> {
-        let (events, receiver) = mpsc::channel(WAITING_EVENTS);
-        let (followed, mut of_store) = mpsc::channel(WAITING_EVENTS);
-        let mut view = View::new(self.keys.clone(), own);
-        tokio::spawn(follow(Arc::clone(&self.store), self.keys.subnets(), followed));
-        tokio::spawn(async move {
-            loop {
-                let followed = tokio::select! {
-                    followed = of_store.recv() => followed,
-                    () = events.closed() => None,
-                };
-                let Some(followed) = followed else { return };
-                for event in view.take(followed) {
-                    if events.send(event).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        });
-        receiver
-    }
-
     /// Lists all leases, ours too.
     ///
     /// # Errors
@@ -127,5 +130,33 @@ impl Leases {
     pub async fn list(&self) -> Result<Leased, store::Error> {
         let listing = self.store.list(&self.keys.subnets()).await?;
         Ok(Leased::read(&self.keys, listing.entries))
+    }
+}
+
+/// The network configuration with its bytes, or why there is none.
+pub type Configured = Result<(NetworkConfig, Vec<u8>), ConfigError>;
+
+fn configured(key: &str, news: Followed) -> Vec<Configured> {
+    let absent = || Err(ConfigError::Absent { key: key.to_owned() });
+    match news {
+        Followed::Listed(listing) => {
+            let entry = listing.entries.into_iter().find(|entry| entry.key == key);
+            vec![entry.map_or_else(absent, |entry| parse(key.to_owned(), entry.value))]
+        }
+        Followed::Changed(changes) => changes
+            .into_iter()
+            .filter(|change| change.key() == key)
+            .map(|change| match change {
+                Change::Put(entry) => parse(key.to_owned(), entry.value),
+                Change::Deleted { .. } => absent(),
+            })
+            .collect(),
+    }
+}
+
+fn parse(key: String, json: Vec<u8>) -> Configured {
+    match NetworkConfig::parse(&json) {
+        Ok(config) => Ok((config, json)),
+        Err(source) => Err(ConfigError::Invalid { key, source }),
     }
 }

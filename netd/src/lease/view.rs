@@ -1,10 +1,11 @@
 //! The other hosts of the cluster, and what happens to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::leased::{lease, subnet_of};
 use super::{Keyspace, LeaseValue, SubnetKey};
-use crate::store::{Change, Entry, Followed, Listing};
+use crate::store::{Change, Entry, Listing};
 
 /// Another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,35 @@ pub struct ClusterView {
     pub peers: BTreeMap<SubnetKey, Peer>,
 }
 
+/// Which store it is that tells of the hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// What its first host called it; a store that is built anew has another name.
+    pub name: Option<String>,
+    /// Where it was built anew: until when hosts that have not registered again count as there,
+    /// since the beginning of 1970.
+    pub until: Option<Duration>,
+    /// These hosts.
+    pub missing: BTreeSet<SubnetKey>,
+}
+
+impl StoreState {
+    /// How long hosts that are missing count as there; `None` where none can be missing.
+    #[must_use]
+    pub fn left(&self, now: Duration) -> Option<Duration> {
+        self.until.map(|until| until.saturating_sub(now))
+    }
+}
+
+/// What was known before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// The other hosts.
+    pub view: ClusterView,
+    /// The store that told of them.
+    pub store: StoreState,
+}
+
 /// What happens to the other hosts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClusterEvent {
@@ -30,8 +60,17 @@ pub enum ClusterEvent {
     Reset(ClusterView),
     /// A host is there, or publishes something else. Never twice the same.
     Put(Peer),
+    /// A host has this lease in place of one that it overlaps: what leads to both stays.
+    Replaced {
+        /// The lease that is gone.
+        old: SubnetKey,
+        /// What is there in its place.
+        new: Peer,
+    },
     /// A host's lease is gone.
     Deleted(SubnetKey),
+    /// The store is another one, or other hosts are missing in it.
+    Store(StoreState),
     /// A lease cannot be read, by a fault of its writer. What is known of that host stays.
     Malformed {
         /// The key as it is in the store.
@@ -47,24 +86,30 @@ pub(super) struct View {
     keys: Keyspace,
     own: SubnetKey,
     known: ClusterView,
+    /// Those of the known that the store does not tell of, since it was built anew.
+    missing: BTreeSet<SubnetKey>,
 }
 
 impl View {
-    pub(super) fn new(keys: Keyspace, own: SubnetKey) -> Self {
-        Self { keys, own, known: ClusterView::default() }
+    /// What is known before the store's first news.
+    pub(super) fn new(keys: Keyspace, own: SubnetKey, known: ClusterView) -> Self {
+        Self { keys, own, known, missing: BTreeSet::new() }
     }
 
-    /// What the store's news mean.
-    pub(super) fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
-        match news {
-            Followed::Listed(listing) => self.reset(listing),
-            Followed::Changed(changes) => {
-                changes.into_iter().filter_map(|change| self.change(change)).collect()
-            }
-        }
+    /// Those that count as there though the store does not tell of them.
+    pub(super) fn missing(&self) -> BTreeSet<SubnetKey> {
+        self.missing.clone()
     }
 
-    fn reset(&mut self, listing: Listing) -> Vec<ClusterEvent> {
+    /// Whoever is missing is gone.
+    pub(super) fn give_up(&mut self) -> Vec<ClusterEvent> {
+        let missing = std::mem::take(&mut self.missing);
+        missing.into_iter().filter_map(|subnet| self.forget(subnet)).collect()
+    }
+
+    /// These are all leases. Hosts that were known and have none are gone; or, where they are to be
+    /// kept, missing, unless somebody else has addresses of theirs.
+    pub(super) fn reset(&mut self, listing: Listing, keep: bool) -> Vec<ClusterEvent> {
         let mut peers = BTreeMap::new();
         let mut malformed = Vec::new();
         for entry in listing.entries {
@@ -80,26 +125,55 @@ impl View {
                 }
             }
         }
+        self.missing.clear();
+        for (subnet, peer) in std::mem::take(&mut self.known.peers) {
+            let is_taken = peers.keys().chain([&self.own]).any(|other| other.overlaps(&subnet));
+            if keep && !is_taken {
+                self.missing.insert(subnet);
+                peers.insert(subnet, peer);
+            }
+        }
         self.known = ClusterView { peers };
         let reset = ClusterEvent::Reset(self.known.clone());
         std::iter::once(reset).chain(malformed).collect()
     }
 
-    fn change(&mut self, change: Change) -> Option<ClusterEvent> {
+    /// What changes of leases mean.
+    pub(super) fn changed(&mut self, changes: Vec<Change>) -> Vec<ClusterEvent> {
+        let events = changes.into_iter().flat_map(|change| self.change(change));
+        together(events.collect())
+    }
+
+    fn change(&mut self, change: Change) -> Vec<ClusterEvent> {
         match change {
             Change::Put(entry) => match self.peer(entry) {
-                Ok(Some(peer)) => {
-                    let before = self.known.peers.insert(peer.subnet, peer.clone());
-                    (before.as_ref() != Some(&peer)).then_some(ClusterEvent::Put(peer))
-                }
-                Ok(None) => None,
-                Err(fault) => Some(fault.event()),
+                Ok(Some(peer)) => self.put(peer),
+                Ok(None) => Vec::new(),
+                Err(fault) => vec![fault.event()],
             },
             Change::Deleted { key, .. } => {
-                let subnet = subnet_of(&self.keys, &key).ok()?;
-                self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
+                let subnet = subnet_of(&self.keys, &key).ok();
+                subnet.and_then(|subnet| self.forget(subnet)).into_iter().collect()
             }
         }
+    }
+
+    /// A host that was missing is there again, or has given way to this one.
+    fn put(&mut self, peer: Peer) -> Vec<ClusterEvent> {
+        self.missing.remove(&peer.subnet);
+        let mut gone = self.missing.clone();
+        gone.retain(|subnet| subnet.overlaps(&peer.subnet));
+        let mut events: Vec<_> = gone.into_iter().filter_map(|gone| self.forget(gone)).collect();
+        let before = self.known.peers.insert(peer.subnet, peer.clone());
+        if before.as_ref() != Some(&peer) {
+            events.push(ClusterEvent::Put(peer));
+        }
+        events
+    }
+
+    fn forget(&mut self, subnet: SubnetKey) -> Option<ClusterEvent> {
+        self.missing.remove(&subnet);
+        self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
     }
 
     /// The peer of an entry, none for our own.
@@ -121,6 +195,25 @@ impl View {
             }),
         }
     }
+}
+
+/// Makes one event of a lease that goes and one that comes in its place. A transaction's changes are
+/// told together.
+fn together(events: Vec<ClusterEvent>) -> Vec<ClusterEvent> {
+    let mut told: Vec<ClusterEvent> = Vec::new();
+    for event in events {
+        match (told.last(), event) {
+            (Some(ClusterEvent::Deleted(old)), ClusterEvent::Put(new))
+                if old.overlaps(&new.subnet) && *old != new.subnet =>
+            {
+                let old = *old;
+                told.pop();
+                told.push(ClusterEvent::Replaced { old, new });
+            }
+            (_, event) => told.push(event),
+        }
+    }
+    told
 }
 
 /// A lease that cannot be read, and its subnet where the key names one.

@@ -39,7 +39,7 @@ pub struct LastRound {
 impl Work {
     /// Counts something, and wakes nobody.
     pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
-        self.counts.send_if_modified(|counts| {
+        self.telling.counts.send_if_modified(|counts| {
             change(counts);
             false
         });

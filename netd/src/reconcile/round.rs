@@ -128,7 +128,7 @@ impl Work {
     fn traffic(&mut self, touched: bool) -> Result<(), String> {
         let plan = self.traffic_plan(touched)?;
         if !plan.is_empty() && self.health.synced {
-            tracing::warn!("somebody changed the rules of traffic; restoring them");
+            tracing::warn!("the rules of traffic were not as they should be; made anew");
         }
         self.apply_plan(&plan).map_or(Ok(()), Err)
     }

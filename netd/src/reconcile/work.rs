@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use kernel::Kernel;
-use kernel::events::Notice;
 use netstate::NetState;
 use tokio::sync::watch;
 
@@ -29,27 +28,24 @@ pub(super) struct Work {
     pub(super) own: NetState,
     pub(super) health: Health,
     pub(super) trouble: Option<Retry>,
-    report: watch::Sender<Health>,
-    pub(super) counts: watch::Sender<Counts>,
+    pub(super) telling: Telling,
     /// The peers are known.
     pub(super) started: bool,
     /// When everything is looked at next.
     pub(super) next_round: Instant,
 }
 
+/// Whom the loop tells.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) report: watch::Sender<Health>,
+    pub(super) counts: watch::Sender<Counts>,
+    pub(super) uplink: watch::Sender<()>,
+}
+
 impl Work {
-    pub(super) fn new(
-        kernel: Kernel,
-        goal: Goal,
-        report: watch::Sender<Health>,
-        counts: watch::Sender<Counts>,
-    ) -> Self {
-        let mut own = goal.overlay.own();
-        if goal.blackhole {
-            goal.overlay.subnets().for_each(|net| {
-                own.join(drivers::traffic::blackhole(net));
-            });
-        }
+    pub(super) fn new(kernel: Kernel, goal: Goal, telling: Telling) -> Self {
+        let own = own(&goal);
         Self {
             kernel,
             goal,
@@ -57,8 +53,7 @@ impl Work {
             own,
             health: Health::default(),
             trouble: None,
-            report,
-            counts,
+            telling,
             started: false,
             next_round: Instant::now(),
         }
@@ -90,9 +85,16 @@ impl Work {
             Input::Cluster(ClusterEvent::Reset(view)) => self.reset(view, burst),
             Input::Cluster(ClusterEvent::Put(peer)) => self.put(peer, burst),
             Input::Cluster(ClusterEvent::Deleted(key)) => self.delete(key, burst),
+            Input::Cluster(ClusterEvent::Replaced { old, new }) => {
+                self.delete(old, burst);
+                self.put(new, burst);
+            }
+            // It concerns the store alone.
+            Input::Cluster(ClusterEvent::Store(_)) => {}
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
             }
+            Input::Goal(goal) => self.aim(*goal),
             Input::Ping(sender) => burst.questions.push(Question::Ping(sender)),
             Input::Plan(sender) => burst.questions.push(Question::Plan(sender)),
             Input::Stop => burst.stop = true,
@@ -138,6 +140,15 @@ impl Work {
         self.next_round = self.next_round.min(Instant::now() + SETTLING);
     }
 
+    /// What is there, and differs, is changed in the round that follows.
+    fn aim(&mut self, goal: Goal) {
+        self.own = own(&goal);
+        self.goal = goal;
+        if self.started {
+            self.next_round = Instant::now();
+        }
+    }
+
     fn reset(&mut self, view: ClusterView, burst: &mut Burst) {
         self.count(|counts| counts.listings += 1);
         let gone: Vec<_> =
@@ -170,51 +181,6 @@ impl Work {
         tracing::info!(subnet = %key, "peer is gone");
         let before = self.peers.remove(&key);
         burst.changed(key, before);
-    }
-
-    fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
-        self.count(|counts| {
-            counts.events += 1;
-            counts.losses += u64::from(*notice == Notice::Anywhere);
-        });
-        match notice {
-            // The first round looks at everything anyway.
-            _ if !self.started => {}
-            Notice::Anywhere => self.next_round = Instant::now(),
-            Notice::Link(name) => {
-                let overlay = &self.goal.overlay;
-                if overlay.parent() == name || overlay.devices().any(|device| device == name) {
-                    self.round_soon();
-                }
-            }
-            Notice::Address(ip) => {
-                if self.own.addrs.iter().any(|addr| addr.net.ip() == *ip) {
-                    self.round_soon();
-                }
-            }
-            Notice::Route(net) => match self.peers.based_at(net.network()) {
-                Some(key) => drop(burst.again.insert(key)),
-                None if self.own.routes.iter().any(|route| route.dst == *net) => self.round_soon(),
-                None => {}
-            },
-            Notice::Neighbour(ip, mac) => {
-                let Some(key) = self.peers.based_at(*ip) else { return };
-                let neighs = self.peers.get(&key).map(|entry| &entry.wanted.neighs);
-                let wanted = neighs.and_then(|all| all.iter().find(|n| n.ip == *ip));
-                if wanted.is_some_and(|wanted| Some(wanted.mac) != *mac) {
-                    burst.again.insert(key);
-                }
-            }
-            Notice::Forwarding(mac, dst) => {
-                let Some(key) = self.peers.at_mac(*mac) else { return };
-                let entries = self.peers.get(&key).map(|entry| &entry.wanted.fdb);
-                let wanted = entries.and_then(|all| all.iter().find(|e| e.mac == *mac));
-                if wanted.is_some_and(|wanted| Some(wanted.dst) != *dst) {
-                    burst.again.insert(key);
-                }
-            }
-            Notice::Table => burst.traffic = true,
-        }
     }
 
     /// Makes the changes of a burst in one plan; where that fails, each by itself.
@@ -283,10 +249,19 @@ impl Work {
     fn tell(&mut self) {
         self.peers.tell(&mut self.health);
         self.health.trouble = self.trouble.as_ref().map(|retry| retry.reason.clone());
-        self.report.send_if_modified(|there| {
+        self.telling.report.send_if_modified(|there| {
             let news = *there != self.health;
             there.clone_from(&self.health);
             news
         });
     }
+}
+
+/// The host's own part of the desired state.
+fn own(goal: &Goal) -> NetState {
+    let mut own = goal.overlay.own();
+    if goal.blackhole {
+        goal.overlay.subnets().for_each(|net| own.join(drivers::traffic::blackhole(net)));
+    }
+    own
 }

@@ -22,6 +22,7 @@ use etcd_client::{
     TxnOpResponse,
 };
 use futures_util::stream::BoxStream;
+use tokio::sync::watch as tell;
 
 use super::{
     Condition, Entry, Error, Event, Expected, Fault, Listing, Outcome, Position, Revision, Session,
@@ -44,6 +45,8 @@ struct Cluster {
     endpoints: Vec<Endpoint>,
     /// Index of the endpoint that answered last.
     current: AtomicUsize,
+    /// Told when connections are given up.
+    anew: tell::Sender<()>,
 }
 
 impl Etcd {
@@ -53,7 +56,8 @@ impl Etcd {
     /// [`Fault::Invalid`] with the option, its value and the remedy.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let endpoints = options.endpoints()?;
-        let cluster = Cluster { endpoints, current: AtomicUsize::new(0) };
+        let cluster =
+            Cluster { endpoints, current: AtomicUsize::new(0), anew: tell::Sender::new(()) };
         Ok(Self(Arc::new(cluster)))
     }
 
@@ -73,13 +77,16 @@ impl Etcd {
         for index in (first..endpoints.len()).chain(0..first) {
             let Some(endpoint) = endpoints.get(index) else { continue };
             let answer = async { rpc(endpoint.client().await?).await };
-            let fault = match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-                Ok(Ok(answer)) => {
-                    current.store(index, Ordering::Relaxed);
-                    return Ok(answer);
-                }
-                Ok(Err(error)) => fault::of(&error),
-                Err(_) => Fault::Unreachable(format!("no answer in {ANSWER_WITHIN:?}")),
+            let fault = tokio::select! {
+                answered = tokio::time::timeout(ANSWER_WITHIN, answer) => match answered {
+                    Ok(Ok(answer)) => {
+                        current.store(index, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
+                    Ok(Err(error)) => fault::of(&error),
+                    Err(_) => Fault::Unreachable(format!("no answer in {ANSWER_WITHIN:?}")),
+                },
+                given_up = self.given_up() => given_up,
             };
             let Fault::Unreachable(why) = &fault else { return Err(Error::new(action, fault)) };
             silent.push(endpoint.silent(why));
@@ -89,6 +96,13 @@ impl Etcd {
             silent.join("; ")
         ));
         Err(Error::new(action, fault))
+    }
+
+    /// Ends when connections are given up, and says so.
+    async fn given_up(&self) -> Fault {
+        // Its sender lives as long as the store.
+        let _ = self.0.anew.subscribe().changed().await;
+        Fault::Unreachable("an address of this host is gone; connecting anew".to_owned())
     }
 
     /// Passes over the endpoint that answered last: it answers, but cannot serve.
@@ -194,6 +208,11 @@ impl Store for Etcd {
             Err(Error { fault: Fault::SessionGone(_), .. }) => Ok(()),
             other => other,
         }
+    }
+
+    fn reconnect(&self) {
+        self.0.endpoints.iter().for_each(Endpoint::disconnect);
+        self.0.anew.send_replace(());
     }
 }
 

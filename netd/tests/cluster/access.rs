@@ -1,5 +1,6 @@
 //! TLS, users and their rights.
 
+use netd::lease::{ClusterEvent, Known, TIME_TO_LIVE};
 use netd::store::{Fault, Txn};
 
 use super::etcd::{Etcd, write};
@@ -118,11 +119,11 @@ async fn a_user_without_rights_to_netds_prefix_leases_by_address() {
     assert!(root.list("/netd").await.unwrap().entries.is_empty());
     assert!(flannel.get("/netd/v1/hosts/").await.unwrap_err().is_permission_denied());
 
-    let mut events = host.watch(held.subnet);
+    let mut events = host.watch(held.subnet, Known::default(), TIME_TO_LIVE);
     soon("a listing", events.recv()).await.unwrap();
     let two = acquire(&leases(root, 2), &wanted(2)).await.unwrap();
     let event = soon("an event", events.recv()).await.unwrap();
-    assert!(matches!(event, netd::lease::ClusterEvent::Put(peer) if peer.subnet == two.subnet));
+    assert!(matches!(event, ClusterEvent::Put(peer) if peer.subnet == two.subnet));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a host is told of the others.
 
-use netd::lease::{ClusterEvent, SubnetKey};
+use netd::lease::{ClusterEvent, Known, Leases, StoreState, SubnetKey, TIME_TO_LIVE};
 use tokio::sync::mpsc::Receiver;
 
 use super::setup::{Cluster, SUBNETS, acquire, key, soon, wanted};
@@ -8,8 +8,24 @@ use super::setup::{Cluster, SUBNETS, acquire, key, soon, wanted};
 const NETWORK: &str = r#"{"Network":"10.3.0.0/16"}"#;
 const VXLAN: &str = r#"{"PublicIP":"192.168.0.50","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
 
+fn watch(host: &Leases, own: SubnetKey) -> Receiver<ClusterEvent> {
+    host.watch(own, Known::default(), TIME_TO_LIVE)
+}
+
+/// The next event of a host.
 async fn next(events: &mut Receiver<ClusterEvent>) -> ClusterEvent {
-    soon("an event", events.recv()).await.unwrap()
+    loop {
+        let event = soon("an event", events.recv()).await.unwrap();
+        if !matches!(event, ClusterEvent::Store(_)) {
+            return event;
+        }
+    }
+}
+
+async fn state(events: &mut Receiver<ClusterEvent>) -> StoreState {
+    let event = soon("which store it is", events.recv()).await.unwrap();
+    let ClusterEvent::Store(state) = event else { panic!("{event:?}") };
+    state
 }
 
 async fn reset(events: &mut Receiver<ClusterEvent>) -> Vec<SubnetKey> {
@@ -28,7 +44,7 @@ async fn own_leases_are_never_told_and_others_once() {
     put(&cluster, "10.3.50.0-24", VXLAN);
     let host = cluster.host(1);
     let held = acquire(&host, &wanted(1)).await.unwrap();
-    let mut events = host.watch(held.subnet);
+    let mut events = watch(&host, held.subnet);
     assert_eq!(reset(&mut events).await, [key("10.3.50.0-24")]);
 
     let mut two = wanted(2);
@@ -46,7 +62,7 @@ async fn own_leases_are_never_told_and_others_once() {
 async fn what_flannel_writes_is_understood() {
     let cluster = Cluster::new(NETWORK);
     put(&cluster, "10.3.50.0-24&fd00:3:0:50::-64", VXLAN);
-    let mut events = cluster.host(1).watch(key("10.3.1.0-24"));
+    let mut events = watch(&cluster.host(1), key("10.3.1.0-24"));
     let ClusterEvent::Reset(view) = next(&mut events).await else { panic!() };
     let peer = &view.peers[&key("10.3.50.0-24&fd00:3:0:50::-64")];
     assert_eq!(peer.value.public_ip.to_string(), "192.168.0.50");
@@ -58,7 +74,7 @@ async fn what_flannel_writes_is_understood() {
 async fn a_stray_key_or_value_hurts_nobody_else() {
     let cluster = Cluster::new(NETWORK);
     put(&cluster, "10.3.50.0-24", VXLAN);
-    let mut events = cluster.host(1).watch(key("10.3.1.0-24"));
+    let mut events = watch(&cluster.host(1), key("10.3.1.0-24"));
     assert_eq!(reset(&mut events).await, [key("10.3.50.0-24")]);
     let is_malformed = |event: ClusterEvent, name: &str| {
         let key = format!("{SUBNETS}{name}");
@@ -79,7 +95,7 @@ async fn a_stray_key_or_value_hurts_nobody_else() {
 async fn a_restart_of_etcd_misses_nothing_and_repeats_nothing() {
     let mut cluster = Cluster::new(NETWORK);
     put(&cluster, "10.3.50.0-24", VXLAN);
-    let mut events = cluster.host(1).watch(key("10.3.1.0-24"));
+    let mut events = watch(&cluster.host(1), key("10.3.1.0-24"));
     reset(&mut events).await;
     for _ in 0..2 {
         cluster.etcd.kill();
@@ -96,7 +112,7 @@ async fn changes_that_were_compacted_away_lead_to_a_new_listing() {
     let mut cluster = Cluster::new(NETWORK);
     put(&cluster, "10.3.50.0-24", VXLAN);
     let host = cluster.host(1);
-    let mut events = host.watch(key("10.3.1.0-24"));
+    let mut events = watch(&host, key("10.3.1.0-24"));
     reset(&mut events).await;
     // While this host cannot see it: of the restarted member it sees the compaction first.
     cluster.etcd.kill();
@@ -110,9 +126,7 @@ async fn changes_that_were_compacted_away_lead_to_a_new_listing() {
         match next(&mut events).await {
             ClusterEvent::Reset(view) => known = view.peers.into_keys().collect(),
             ClusterEvent::Put(peer) => drop(known.insert(peer.subnet)),
-            event @ (ClusterEvent::Deleted(_) | ClusterEvent::Malformed { .. }) => {
-                panic!("{event:?}")
-            }
+            event => panic!("{event:?}"),
         }
     }
 }
@@ -130,24 +144,62 @@ fn compact(cluster: &Cluster) -> i64 {
 }
 
 #[tokio::test]
-async fn a_store_that_was_built_anew_is_listed_anew() {
+async fn in_a_store_that_was_built_anew_hosts_are_missing_until_they_are_there_or_their_time_is_over()
+ {
     let mut cluster = Cluster::new(NETWORK);
     put(&cluster, "10.3.50.0-24", VXLAN);
-    let mut events = cluster.host(1).watch(key("10.3.1.0-24"));
-    assert_eq!(reset(&mut events).await, [key("10.3.50.0-24")]);
+    put(&cluster, "10.3.51.0-24", VXLAN);
+    let both = [key("10.3.50.0-24"), key("10.3.51.0-24")];
+    let time = std::time::Duration::from_secs(3);
+    let mut events = cluster.host(1).watch(key("10.3.1.0-24"), Known::default(), time);
+    let first = state(&mut events).await;
+    assert!(first.name.is_some() && first.until.is_none(), "{first:?}");
+    assert_eq!(reset(&mut events).await, both);
     cluster.etcd.kill();
     cluster.etcd.forget();
     cluster.etcd.run();
-    assert_eq!(reset(&mut events).await, []);
-    put(&cluster, "10.3.53.0-24", VXLAN);
-    let ClusterEvent::Put(peer) = next(&mut events).await else { panic!() };
-    assert_eq!(peer.subnet, key("10.3.53.0-24"));
+    let second = state(&mut events).await;
+    assert!(second.name != first.name && second.until.is_some(), "{second:?}");
+    assert_eq!(second.missing, both.into());
+    assert_eq!(reset(&mut events).await, both);
+    let said = cluster.host(9).missing().await.unwrap();
+    assert_eq!(said.iter().flat_map(netd::lease::Missing::subnets).collect::<Vec<_>>(), both);
+    put(&cluster, "10.3.50.0-24", VXLAN);
+    assert_eq!(state(&mut events).await.missing, [key("10.3.51.0-24")].into());
+    let over = state(&mut events).await;
+    assert!(over.until.is_none() && over.missing.is_empty(), "{over:?}");
+    assert_eq!(next(&mut events).await, ClusterEvent::Deleted(key("10.3.51.0-24")));
+    assert!(cluster.host(9).missing().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_of_another_name_is_another_whatever_its_revisions() {
+    let cluster = Cluster::new(NETWORK);
+    put(&cluster, "10.3.50.0-24", VXLAN);
+    let mut events = watch(&cluster.host(1), key("10.3.1.0-24"));
+    let store = state(&mut events).await;
+    reset(&mut events).await;
+    drop(events);
+    // As this host remembers it, with a host that the store does not know.
+    let value = netd::lease::LeaseValue::new([192, 168, 0, 51].into());
+    let gone = netd::lease::Peer { subnet: key("10.3.51.0-24"), value };
+    let view = netd::lease::ClusterView { peers: [(gone.subnet, gone.clone())].into() };
+    let watch = |name: &str| {
+        let store = StoreState { name: Some(name.to_owned()), ..StoreState::default() };
+        let known = Known { view: view.clone(), store };
+        cluster.host(1).watch(key("10.3.1.0-24"), known, TIME_TO_LIVE)
+    };
+    assert_eq!(reset(&mut watch(&store.name.clone().unwrap())).await, [key("10.3.50.0-24")]);
+    let mut events = watch("another");
+    let now = state(&mut events).await;
+    assert_eq!((&now.name, now.missing), (&store.name, [gone.subnet].into()));
+    assert_eq!(reset(&mut events).await, [key("10.3.50.0-24"), gone.subnet]);
 }
 
 #[tokio::test]
 async fn a_receiver_that_is_dropped_ends_the_watch() {
     let cluster = Cluster::new(NETWORK);
-    let events = cluster.host(1).watch(key("10.3.1.0-24"));
+    let events = watch(&cluster.host(1), key("10.3.1.0-24"));
     // Nobody receives: the listing waits in the channel.
     drop(events);
     super::setup::until("no watch is left in etcd", async || cluster.etcd.watches() == 0).await;
@@ -159,7 +211,7 @@ async fn another_hundred_peers_cost_no_request_more() {
     let host = cluster.host(1);
     let held = acquire(&host, &wanted(1)).await.unwrap();
     let keeper = host.keep(held.clone());
-    let mut events = host.watch(held.subnet);
+    let mut events = watch(&host, held.subnet);
     reset(&mut events).await;
     // By another client, in one transaction.
     let mut txn = netd::store::Txn::new();

@@ -76,7 +76,7 @@ pub(crate) fn leases(store: Arc<dyn Store>, number: u8) -> Leases {
 
 pub(crate) fn wanted(number: u8) -> Wanted {
     let value = LeaseValue::new([192, 168, 0, number].into());
-    Wanted { value, previous: None, time_to_live: TIME_TO_LIVE }
+    Wanted { value, previous: None, missing: Default::default(), time_to_live: TIME_TO_LIVE }
 }
 
 pub(crate) async fn acquire(leases: &Leases, wanted: &Wanted) -> Result<Held, AcquireError> {

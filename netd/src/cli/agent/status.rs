@@ -49,6 +49,9 @@ fn text(report: &Report) -> String {
             format!("{kind} over {}, {}, MTU {mtu}", backend.interface, backend.public_ip),
         );
     }
+    if let Some(refused) = &report.configuration.refused {
+        line("config", format!("not followed: {refused}"));
+    }
     line("store", store(&report.store));
     line("kernel", kernel(&report.reconcile));
     line("peers", peers(&report.peers));
@@ -99,10 +102,16 @@ fn kernel(reconcile: &Reconcile) -> String {
 }
 
 fn peers(peers: &Peers) -> String {
-    let Peers { total, unconnected, .. } = peers;
+    let Peers { total, unconnected, missing, .. } = peers;
+    let missing = match missing {
+        0 => String::new(),
+        _ => format!(", {missing} of them missing in a store that was built anew"),
+    };
     match &peers.example {
-        Some(example) => format!("{total}, {unconnected} of them not connected ({example})"),
-        None => total.to_string(),
+        Some(example) => {
+            format!("{total}{missing}, {unconnected} of them not connected ({example})")
+        }
+        None => format!("{total}{missing}"),
     }
 }
 
@@ -189,6 +198,7 @@ agent      netd 0.1.0, process 42
         report.lease.reason = Some("x has it".into());
         report.store.reason = Some("no route".into());
         report.reconcile.trouble = Some("no link eth0".into());
+        report.configuration.refused = Some("its Backend.VNI is 2".into());
         report.peers.unconnected = 1;
         report.peers.example = Some("10.5.9.0-24: its lease has no BackendData".into());
         let text = text(&report);
@@ -197,6 +207,7 @@ agent      netd 0.1.0, process 42
             "lease      10.5.52.0/24, lost: x has it\n",
             "store      http://192.0.2.1:2379 does not answer, for 3 s: no route\n",
             "kernel     not as it should be: no link eth0; looked at",
+            "config     not followed: its Backend.VNI is 2\n",
             "peers      2, 1 of them not connected (10.5.9.0-24: its",
         ] {
             assert!(text.contains(said), "{said}: {text}");

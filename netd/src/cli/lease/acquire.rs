@@ -10,7 +10,7 @@ use super::{shown, subnet};
 use crate::cli::options;
 use crate::cli::output::{Output, Table};
 use crate::config::options::StoreFlags;
-use crate::lease::{Host, LeaseValue, Leases, SubnetKey, TIME_TO_LIVE, Wanted};
+use crate::lease::{Host, LeaseValue, Leases, Missing, SubnetKey, TIME_TO_LIVE, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -48,6 +48,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wanted = Wanted {
         value,
         previous: args.subnet,
+        missing: leases.missing().await?.iter().flat_map(Missing::subnets).collect(),
         time_to_live: args.ttl.map_or(TIME_TO_LIVE, Duration::from_secs),
     };
     let held = leases.acquire(&config, &wanted).await?;

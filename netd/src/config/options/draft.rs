@@ -46,6 +46,7 @@ impl Default for Draft {
             state_dir: "/var/lib/netd".into(),
             run_dir: "/run/netd".into(),
             cni_conf_dir: None,
+            confirm_restored: false,
             log: "info".to_owned(),
             subnet_ttl: Duration::from_secs(24 * 60 * 60),
             ignored: Vec::new(),

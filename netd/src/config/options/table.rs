@@ -201,6 +201,12 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         "where netd keeps its own keys in etcd [/netd/v1]",
     ),
     row(
+        "confirm-restored",
+        Switch,
+        On(|o, on| o.confirm_restored = on),
+        "a new host: do not wait for hosts that are missing in an etcd that was built anew [false]",
+    ),
+    row(
         "state-dir",
         One("DIR"),
         Path(|o| &mut o.state_dir),

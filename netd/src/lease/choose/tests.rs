@@ -15,6 +15,7 @@ const ANOTHER: &str = "192.168.0.2";
 struct Cluster {
     leases: Vec<Entry>,
     hosts: Vec<Entry>,
+    missing: BTreeSet<SubnetKey>,
 }
 
 fn keys() -> Keyspace {
@@ -66,7 +67,8 @@ impl Cluster {
         let config = NetworkConfig::parse(config.as_bytes()).unwrap();
         let host = host();
         let public_ip = US.parse().unwrap();
-        let asking = Asking { host: &host, public_ip, previous: previous.map(key), session: None };
+        let (missing, previous) = (self.missing.clone(), previous.map(key));
+        let asking = Asking { host: &host, public_ip, previous, missing: &missing, session: None };
         match choose(&leased, &claims, &config, &asking, || random) {
             Choice::Keep(lease) => format!("keep {}", lease.subnet),
             Choice::Create { subnet, instead_of: None } => format!("create {subnet}"),
@@ -86,6 +88,14 @@ fn a_host_keeps_the_lease_with_its_address() {
     let cluster = Cluster::default().leased("10.5.2.0-24", ANOTHER).leased("10.5.7.0-24", US);
     assert_eq!(cluster.choice(CONFIG, None, 0), "keep 10.5.7.0-24");
     assert_eq!(cluster.choice(CONFIG, Some("10.5.9.0-24"), 0), "keep 10.5.7.0-24");
+}
+
+#[test]
+fn a_subnet_of_a_host_that_is_missing_is_nobodys_but_its_own() {
+    let missing = ["10.5.1.0-24", "10.5.2.0-24"].map(key).into();
+    let cluster = Cluster { missing, ..Cluster::default() };
+    assert_eq!(cluster.choice(CONFIG, None, 0), "create 10.5.3.0-24");
+    assert_eq!(cluster.choice(CONFIG, Some("10.5.2.0-24"), 0), "create 10.5.2.0-24");
 }
 
 #[test]

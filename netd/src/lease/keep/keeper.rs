@@ -40,6 +40,14 @@ impl Keeper {
         self.publish.send_replace(value);
     }
 
+    /// Writes nothing from now on, as another is to keep the lease; the sign of life ends by itself.
+    pub fn pause(&self) {
+        self.keeping.abort();
+        if let Some((_, task)) = &self.alive {
+            task.abort();
+        }
+    }
+
     /// Stops, and takes the sign of life back. The lease stays, for its time to live: a restart
     /// finds it again.
     pub async fn stop(mut self) {
@@ -52,11 +60,7 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Stops at once; the sign of life ends by itself.
     fn drop(&mut self) {
-        self.keeping.abort();
-        if let Some((_, task)) = &self.alive {
-            task.abort();
-        }
+        self.pause();
     }
 }

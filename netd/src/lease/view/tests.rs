@@ -1,11 +1,27 @@
 use super::*;
+use crate::store::Followed;
 
 const VALUE: &str = r#"{"PublicIP":"1.2.3.4","PublicIPv6":null,"BackendType":"vxlan"}"#;
 const OTHER: &str = r#"{"PublicIP":"1.2.3.5","PublicIPv6":null,"BackendType":"vxlan"}"#;
 
 fn view() -> View {
     let keys = Keyspace::new("/coreos.com/network", "/netd/v1").unwrap();
-    View::new(keys, "10.5.1.0-24".parse().unwrap())
+    View::new(keys, "10.5.1.0-24".parse().unwrap(), ClusterView::default())
+}
+
+impl View {
+    fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
+        match news {
+            Followed::Listed(listing) => self.reset(listing, false),
+            Followed::Changed(changes) => self.changed(changes),
+        }
+    }
+
+    /// A listing of a store that was built anew.
+    fn anew(&mut self, entries: &[(&str, &str)]) -> Vec<ClusterEvent> {
+        let Followed::Listed(listing) = listed(entries) else { panic!() };
+        self.reset(listing, true)
+    }
 }
 
 fn key(name: &str) -> String {
@@ -108,6 +124,53 @@ fn a_peer_whose_value_breaks_stays_as_it_was_until_it_is_deleted() {
     // The same value as before the fault is no news.
     assert_eq!(view.take(put("10.5.2.0-24", VALUE)), []);
     assert_eq!(view.take(listed(&[])), [reset(&[])]);
+}
+
+#[test]
+fn a_lease_that_takes_the_place_of_another_is_one_event() {
+    let mut view = view();
+    view.take(put("10.5.2.0-24", VALUE));
+    let dual = "10.5.2.0-24&fd00:5:0:2::-64";
+    let (Followed::Changed(mut gone), Followed::Changed(come)) =
+        (deleted("10.5.2.0-24"), put(dual, VALUE))
+    else {
+        panic!()
+    };
+    gone.extend(come);
+    let old = "10.5.2.0-24".parse().unwrap();
+    let replaced = ClusterEvent::Replaced { old, new: peer(dual, VALUE) };
+    assert_eq!(view.take(Followed::Changed(gone)), [replaced]);
+}
+
+#[test]
+fn hosts_that_a_store_which_was_built_anew_does_not_know_stay_until_they_are_there_or_given_up() {
+    let mut view = view();
+    view.take(listed(&[("10.5.2.0-24", VALUE), ("10.5.3.0-24", VALUE), ("10.5.4.0-24", VALUE)]));
+    let events = view.anew(&[("10.5.2.0-24", VALUE)]);
+    let all = [("10.5.2.0-24", VALUE), ("10.5.3.0-24", VALUE), ("10.5.4.0-24", VALUE)];
+    assert_eq!(events, [reset(&all)]);
+    assert_eq!(
+        view.missing(),
+        ["10.5.3.0-24", "10.5.4.0-24"].map(|key| key.parse().unwrap()).into()
+    );
+    // The same as before: it was never gone.
+    assert_eq!(view.take(put("10.5.3.0-24", VALUE)), []);
+    assert_eq!(view.missing().len(), 1);
+    assert_eq!(view.give_up(), [ClusterEvent::Deleted("10.5.4.0-24".parse().unwrap())]);
+    assert_eq!(view.anew(&[]), [reset(&all[..2])]);
+    assert_eq!(view.take(listed(&[])), [reset(&[])]);
+}
+
+#[test]
+fn a_host_that_is_missing_gives_way_to_one_that_has_addresses_of_its() {
+    let mut view = view();
+    view.take(listed(&[("10.5.2.0-24", VALUE), ("10.5.3.0-24", VALUE)]));
+    view.anew(&[("10.5.2.0-25", OTHER)]);
+    assert_eq!(view.missing().len(), 1);
+    let old = "10.5.3.0-24".parse().unwrap();
+    let replaced = ClusterEvent::Replaced { old, new: peer("10.5.3.0-25", OTHER) };
+    assert_eq!(view.take(put("10.5.3.0-25", OTHER)), [replaced]);
+    assert!(view.missing().is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The client of one endpoint.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, TlsOptions};
@@ -20,7 +21,7 @@ pub(super) struct Endpoint {
     tls: Option<TlsOptions>,
     /// What may help where a connection fails.
     hint: &'static str,
-    client: OnceCell<Client>,
+    client: Mutex<Arc<OnceCell<Client>>>,
 }
 
 impl Endpoint {
@@ -38,7 +39,7 @@ impl Endpoint {
             (None, _) => " (if etcd speaks TLS, write https://)",
             (Some(_), true) => "",
         };
-        Self { url, user, tls, hint, client: OnceCell::new() }
+        Self { url, user, tls, hint, client: Mutex::default() }
     }
 
     /// That it did not answer, and why.
@@ -51,7 +52,14 @@ impl Endpoint {
     /// The client, which logs in first where there is a user. It connects when it is used, and
     /// again when the connection breaks.
     pub(super) async fn client(&self) -> Result<Client, etcd_client::Error> {
-        self.client.get_or_try_init(|| self.connect()).await.cloned()
+        // Locked to be read or set only.
+        let client = Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner));
+        client.get_or_try_init(|| self.connect()).await.cloned()
+    }
+
+    /// The next call connects anew.
+    pub(super) fn disconnect(&self) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 
     async fn connect(&self) -> Result<Client, etcd_client::Error> {

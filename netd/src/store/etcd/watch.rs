@@ -69,7 +69,11 @@ async fn begin(etcd: &Etcd, prefix: &str, from: Position) -> Next {
 }
 
 async fn run(etcd: &Etcd, prefix: &str, mut watch: Box<WatchStream>, known: Revision) -> Next {
-    let response = match watch.message().await {
+    let message = tokio::select! {
+        message = watch.message() => message,
+        given_up = etcd.given_up() => return failed(prefix, given_up),
+    };
+    let response = match message {
         Ok(Some(response)) => response,
         Ok(None) => {
             etcd.pass_over();

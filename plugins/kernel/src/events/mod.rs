@@ -51,7 +51,9 @@ pub enum Notice {
     Link(LinkName),
     /// An address of some link is gone.
     Address(IpAddr),
-    /// A route to this network is gone, or another is there.
+    /// An address that others can know is new on some link, or is another kind of address now.
+    NewAddress(IpAddr),
+    /// A route to this network is gone, or another is there; the default route's has length 0.
     Route(IpNetwork),
     /// A permanent neighbour of this address is gone, or has another link-layer address.
     Neighbour(IpAddr, Option<Mac>),

@@ -1,7 +1,7 @@
 //! Links, addresses, routes and neighbours. Only what is looked for is read of a message, so that
 //! nothing else in it can hide it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use netstate::{LinkName, Mac};
@@ -18,13 +18,18 @@ const INET: u8 = 2;
 const INET6: u8 = 10;
 /// `NUD_PERMANENT` (`include/uapi/linux/neighbour.h`).
 const PERMANENT: u16 = 0x80;
+/// `RT_SCOPE_LINK` (`include/uapi/linux/rtnetlink.h`).
+const LINK_SCOPE: u8 = 253;
 
 /// What a message tells, if it can matter to whoever makes the routes of a protocol.
 pub(super) fn notice(message: Received<'_>, own_protocol: u8) -> Option<Notice> {
     let body = message.body;
     match message.kind {
         rtm::NEWLINK | rtm::DELLINK => link(body),
-        rtm::DELADDR => address(body),
+        rtm::DELADDR => address(body).map(Notice::Address),
+        // Every port of a bridge gets a link-local one.
+        rtm::NEWADDR if body.get(3).is_none_or(|scope| *scope >= LINK_SCOPE) => None,
+        rtm::NEWADDR => address(body).map(Notice::NewAddress),
         // Of its own it knows.
         rtm::NEWROUTE if body.get(5) == Some(&own_protocol) => None,
         rtm::NEWROUTE | rtm::DELROUTE => route(body),
@@ -45,17 +50,22 @@ fn link(body: &[u8]) -> Option<Notice> {
 }
 
 /// `struct ifaddrmsg`.
-fn address(body: &[u8]) -> Option<Notice> {
+fn address(body: &[u8]) -> Option<IpAddr> {
     const ADDRESS: u16 = 1; // IFA_ADDRESS: the far end's, where there is one
     const LOCAL: u16 = 2; // IFA_LOCAL
     let attributes = Attrs(body.get(8..)?);
-    attributes.get(LOCAL).or_else(|| attributes.get(ADDRESS)).and_then(ip).map(Notice::Address)
+    attributes.get(LOCAL).or_else(|| attributes.get(ADDRESS)).and_then(ip)
 }
 
 /// `struct rtmsg`.
 fn route(body: &[u8]) -> Option<Notice> {
     const DST: u16 = 1; // RTA_DST
-    let net = IpNetwork::new(ip(Attrs(body.get(12..)?).get(DST)?)?, *body.get(1)?).ok()?;
+    let dst = match Attrs(body.get(12..)?).get(DST) {
+        Some(bytes) => ip(bytes)?,
+        None if *body.first()? == INET => Ipv4Addr::UNSPECIFIED.into(),
+        None => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let net = IpNetwork::new(dst, *body.get(1)?).ok()?;
     // Addresses of hosts come and go with every container.
     (net.prefix() < if net.is_ipv4() { 32 } else { 128 }).then_some(Notice::Route(net))
 }

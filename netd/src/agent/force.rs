@@ -1,0 +1,103 @@
+//! What is in force on this host: configuration, interface and lease, and what follows from them.
+
+use std::path::Path;
+
+use drivers::traffic::Traffic;
+use netd_api::SubnetEnv;
+
+use crate::api::status;
+use crate::backend::{Backend, InvalidBackend, Macs, Overlay};
+use crate::config::network::NetworkConfig;
+use crate::config::options::Options;
+use crate::lease::{Held, LeaseValue};
+use crate::reconcile::Goal;
+use crate::underlay::Underlay;
+
+/// What is in force on this host.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    pub(super) config: NetworkConfig,
+    pub(super) underlay: Underlay,
+    pub(super) macs: Macs,
+    pub(super) held: Held,
+    overlay: Overlay,
+}
+
+impl InForce {
+    /// A lease of a configuration over an interface, with the addresses of devices.
+    ///
+    /// # Errors
+    /// Where the backend cannot be used so.
+    pub(super) fn new(
+        config: NetworkConfig,
+        underlay: Underlay,
+        macs: Macs,
+        held: Held,
+    ) -> Result<Self, InvalidBackend> {
+        let has_ipv6 = Path::new("/proc/sys/net/ipv6").exists();
+        let backend = Backend::parse(&config.backend)?;
+        let overlay = backend.overlay(underlay.clone(), held.subnet, &macs, has_ipv6)?;
+        Ok(Self { config, underlay, macs, held, overlay })
+    }
+
+    /// The same with what differs by now.
+    ///
+    /// # Errors
+    /// Where the backend cannot be used so.
+    pub(super) fn with(
+        &self,
+        config: &NetworkConfig,
+        underlay: &Underlay,
+    ) -> Result<Self, InvalidBackend> {
+        let value = publishes(config, underlay, &self.macs)?;
+        let mut held = self.held.clone();
+        held.value = value;
+        Self::new(config.clone(), underlay.clone(), self.macs.clone(), held)
+    }
+
+    /// What others are told of this host's subnet.
+    pub(super) fn env(&self, options: &Options) -> SubnetEnv {
+        let v6 = self.config.ipv6.map(|(network, _)| network).zip(self.held.subnet.v6);
+        let v4 = Some((self.config.network, self.held.subnet.v4));
+        SubnetEnv::of_lease(v4, v6, self.overlay.mtu(), options.ip_masq)
+    }
+
+    /// What the kernel is to hold.
+    pub(super) fn goal(&self, options: &Options) -> Goal {
+        let v6 = self.config.ipv6.map(|(network, _)| network.into());
+        Goal {
+            overlay: self.overlay.clone(),
+            traffic: Traffic {
+                networks: std::iter::once(self.config.network.into()).chain(v6).collect(),
+                subnets: self.held.subnet.networks().collect(),
+                masquerade: options.ip_masq,
+                fully_random: options.ip_masq_fully_random,
+            },
+            forward_rules: options.forward_rules,
+            blackhole: options.blackhole_route,
+            resync: options.resync,
+        }
+    }
+
+    /// For administrators.
+    pub(super) fn backend(&self) -> status::Backend {
+        status::Backend {
+            kind: self.held.value.backend_type.clone(),
+            interface: self.underlay.link.to_string(),
+            public_ip: self.held.value.public_ip.to_string(),
+            mtu: self.overlay.mtu(),
+        }
+    }
+}
+
+/// What a host publishes with its subnet.
+///
+/// # Errors
+/// Where the backend cannot be used so.
+pub(super) fn publishes(
+    config: &NetworkConfig,
+    underlay: &Underlay,
+    macs: &Macs,
+) -> Result<LeaseValue, InvalidBackend> {
+    Backend::parse(&config.backend)?.publish(underlay, macs)
+}

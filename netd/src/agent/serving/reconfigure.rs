@@ -1,0 +1,156 @@
+//! The network configuration changes while the agent runs, or is gone with the store.
+
+use cni::ErrorChain;
+use kernel::Kernel;
+
+use super::{Serving, forward, uplink};
+use crate::agent::change::can_follow;
+use crate::agent::force::{InForce, publishes};
+use crate::agent::macs;
+use crate::agent::serve::keep;
+use crate::agent::uplink::Uplink;
+use crate::config::network::NetworkConfig;
+use crate::lease::{ConfigError, Configured};
+
+impl Serving<'_> {
+    /// Somebody wrote the network configuration.
+    pub(in crate::agent) async fn reconfigured(&mut self, news: Configured) {
+        self.pending = None;
+        self.restoring &= news.is_err();
+        let refused = match news {
+            Err(ConfigError::Absent { .. }) if self.restoring => self.restore().await,
+            Ok((config, json)) if config == self.force.config => {
+                self.keep_config(&json).await;
+                None
+            }
+            Ok((config, json)) => self.follow(config, json).await,
+            Err(error) => Some(ErrorChain(&error).to_string()),
+        };
+        self.refuse(refused);
+    }
+
+    /// The store is another one, or other hosts are missing in it.
+    pub(in crate::agent) async fn told_of_store(&mut self) {
+        let state = self.store.borrow_and_update().clone();
+        let missing = state.missing.len();
+        let is_anew = self.until != state.until && state.until.is_some();
+        self.until = state.until;
+        self.agent.standing.send_if_modified(|standing| {
+            let news = standing.missing != missing;
+            standing.missing = missing;
+            news
+        });
+        if is_anew {
+            self.restoring = true;
+            let refused = self.restore().await;
+            self.refuse(refused);
+        }
+    }
+
+    /// Writes the configuration in force into a store that has none. Gives why that failed.
+    async fn restore(&mut self) -> Option<String> {
+        let json = self.agent.memory.config_text().await.ok().flatten()?;
+        match self.agent.leases.restore_config(&json).await {
+            Ok(written) => {
+                if written {
+                    tracing::warn!("the network configuration is written again");
+                }
+                self.restoring = false;
+                None
+            }
+            Err(error) => Some(format!("{}; trying again", ErrorChain(&error))),
+        }
+    }
+
+    /// Tries again what the store has not done yet.
+    pub(in crate::agent) async fn retry(&mut self) {
+        if self.restoring {
+            let refused = self.restore().await;
+            self.refuse(refused);
+        }
+        if let Some((config, json)) = self.pending.take() {
+            let refused = self.follow(config, json).await;
+            self.refuse(refused);
+        }
+    }
+
+    /// Whether there is something to try again.
+    pub(in crate::agent) fn is_pending(&self) -> bool {
+        self.pending.is_some() || self.restoring
+    }
+
+    /// Takes a configuration into force. Gives why that cannot be.
+    async fn follow(&mut self, config: NetworkConfig, json: Vec<u8>) -> Option<String> {
+        let (now, subnet) = (&self.force.config, &self.force.held.subnet);
+        if let Err(refusal) = can_follow(now, subnet, &config) {
+            return Some(format!(
+                "{}; what was before stays in force until it is put back, or netd is restarted",
+                ErrorChain(&refusal)
+            ));
+        }
+        let taken = match config.ipv6.is_some() && subnet.v6.is_none() {
+            true => self.extend(&config).await,
+            false => self
+                .force
+                .with(&config, &self.force.underlay)
+                .map_err(|error| ErrorChain(&error).to_string()),
+        };
+        match taken {
+            Ok(force) => {
+                tracing::info!(network = %config.network, "another network configuration is in force");
+                self.change(force);
+                self.keep_config(&json).await;
+                None
+            }
+            Err(reason) => {
+                self.pending = Some((config, json));
+                Some(format!("{reason}; trying again"))
+            }
+        }
+    }
+
+    /// The lease gets an IPv6 subnet.
+    async fn extend(&mut self, config: &NetworkConfig) -> Result<InForce, String> {
+        let chain = |error: &dyn std::error::Error| ErrorChain(error).to_string();
+        let agent = self.agent;
+        let uplink = Uplink { dual: true, ..uplink(agent, &self.force) };
+        let underlay = uplink.now(&self.force.underlay).await?;
+        let macs = macs::of(&mut Kernel::open(None), agent.local.as_ref(), config).await;
+        let macs = macs.map_err(|error| chain(&error))?;
+        let value = publishes(config, &underlay, &macs).map_err(|error| chain(&error))?;
+        // It would take the old key again, and the news of our own new one would be of a peer.
+        let known = agent.memory.known().await.map_err(|error| chain(&error))?;
+        self.keeper.pause();
+        self.peers.abort_all();
+        let extended = agent.leases.extend(config, &self.force.held, &value).await;
+        let held = extended.as_ref().unwrap_or(&self.force.held).clone();
+        self.keeper = agent.leases.keep(held.clone());
+        self.lease = self.keeper.status();
+        self.force.held = held;
+        let inputs = self.reconciler.inputs();
+        self.peers = forward(agent, &self.force, known, inputs, self.telling.clone());
+        let held = extended.map_err(|error| chain(&error))?;
+        InForce::new(config.clone(), underlay, macs, held).map_err(|error| chain(&error))
+    }
+
+    fn refuse(&self, refused: Option<String>) {
+        self.agent.standing.send_if_modified(|standing| {
+            let news = standing.refused != refused;
+            match &refused {
+                Some(reason) if news => {
+                    tracing::error!(%reason, "the network configuration of the store is not followed");
+                }
+                None if news => tracing::info!("the network configuration of the store is in force"),
+                _ => {}
+            }
+            standing.refused = refused;
+            news
+        });
+    }
+
+    async fn keep_config(&self, json: &[u8]) {
+        let memory = &self.agent.memory;
+        keep(memory.keep_config(json).await, "the network configuration");
+        keep(memory.keep_networks(&self.force.config).await, "the networks");
+    }
+}
