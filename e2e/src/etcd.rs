@@ -172,7 +172,7 @@ impl Etcd {
     ///
     /// When there is none.
     pub fn forget(&self) -> Result<()> {
-        self.host.run(&["rm", "-r", "/var/lib/etcd"]).map(drop)
+        self.host.sh("rm -r /var/lib/etcd/*").map(drop)
     }
 
     /// Starts it again after [`Self::kill`], and waits until it serves.

@@ -15,6 +15,7 @@ mod heal;
 mod kills;
 mod operate;
 mod options;
+mod outage;
 mod overlay;
 mod reach;
 mod repair;

@@ -60,10 +60,14 @@ fn gives_out(network: IpNetwork, pool: &Pool, subnet: IpNetwork) -> Result<(), R
 mod tests {
     use super::*;
 
-    fn judged(new: &str) -> Result<(), String> {
+    /// What is said against it; nothing where it can be followed.
+    fn judged(new: &str) -> String {
         let parse = |text: &str| NetworkConfig::parse(text.as_bytes()).unwrap();
         let now = parse(r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#);
-        can_follow(&now, &"10.5.7.0-24".parse().unwrap(), &parse(new)).map_err(|e| e.to_string())
+        can_follow(&now, &"10.5.7.0-24".parse().unwrap(), &parse(new))
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -75,7 +79,7 @@ mod tests {
             r#"{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd05::/48",
                 "Backend":{"Type":"vxlan"}}"#,
         ] {
-            assert_eq!(judged(fine), Ok(()), "{fine}");
+            assert_eq!(judged(fine), "", "{fine}");
         }
     }
 
@@ -95,7 +99,7 @@ mod tests {
             ),
             (r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#, "\"host-gw\""),
         ] {
-            let told = judged(new).unwrap_err();
+            let told = judged(new);
             assert!(told.contains(why), "{new}: {told}");
         }
     }

@@ -51,6 +51,12 @@ fn what_others_do_to_links_addresses_routes_and_neighbours_is_told() {
             "ip route del 10.3.0.0/16",
             &Notice::Route("10.3.0.0/16".parse().unwrap()),
         );
+        let new = Notice::NewAddress("10.1.0.2".parse().unwrap());
+        heard(&mut events, "ip addr add 10.1.0.2/24 dev x0", &new);
+        heard(&mut events, "ip addr change 10.1.0.2/24 dev x0 preferred_lft 0", &new);
+        let default = Notice::Route("0.0.0.0/0".parse().unwrap());
+        heard(&mut events, "ip route add default dev x0", &default);
+        heard(&mut events, "ip route del default", &default);
         heard(
             &mut events,
             "ip addr del 10.1.0.1/24 dev x0",
