@@ -52,9 +52,10 @@ impl Internet {
 
     pub(crate) fn new(lab: &Lab) -> Result<Self> {
         let host = lab.host("internet")?;
+        // A bridge without an address of its own takes another one when a host is plugged in.
         host.sh(&format!(
             "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
-             ip link add br0 type bridge
+             ip link add br0 address 02:00:c0:00:02:01 type bridge
              ip link set br0 up
              ip addr add 192.0.2.1/24 dev br0
              ip addr add 2001:db8:1::1/64 dev br0 nodad

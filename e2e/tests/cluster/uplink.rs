@@ -28,7 +28,11 @@ fn wait_moved(site: &Site, to: &str) -> Result<()> {
         let shows = |node: &Node, words: &[&str], text: &str| {
             node.host.run(words).is_ok_and(|shown| shown.stdout.contains(text))
         };
-        published(site, moved).is_ok_and(|value| value.contains(&format!("\"PublicIP\":\"{to}\"")))
+        let live = site.etcd.list("/netd/v1/hosts/").unwrap_or_default();
+        let alive = format!("\"publicIP\":\"{to}\"");
+        live.iter().any(|(_, value)| value.contains(&alive))
+            && published(site, moved)
+                .is_ok_and(|value| value.contains(&format!("\"PublicIP\":\"{to}\"")))
             && shows(moved, &["ip", "-d", "link", "show", "flannel.1"], &format!("local {to} "))
             && shows(
                 peer,

@@ -1,5 +1,6 @@
 //! The sign of life of a host: apart from its lease, which outlives it by far.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -19,6 +20,8 @@ pub(super) struct Liveness {
     /// Whether netd's own prefix may be written.
     allowed: watch::Receiver<bool>,
     session: Option<Session>,
+    /// The address that it tells.
+    told: Ipv4Addr,
 }
 
 impl Liveness {
@@ -27,7 +30,7 @@ impl Liveness {
         published: watch::Receiver<LeaseValue>,
         allowed: watch::Receiver<bool>,
     ) -> Self {
-        Self { leases, published, allowed, session: None }
+        Self { leases, published, allowed, session: None, told: Ipv4Addr::UNSPECIFIED }
     }
 
     /// Ends when it is told to.
@@ -54,7 +57,11 @@ impl Liveness {
                 Ok(()) => {
                     backoff.reset();
                     denied.reset();
-                    tokio::time::sleep(TIME_TO_LIVE / 3).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(TIME_TO_LIVE / 3) => {}
+                        // Its sender lives as long as this task.
+                        _ = self.published.changed() => {}
+                    }
                 }
                 Err(error) if error.is_permission_denied() => {
                     let error = cni::ErrorChain(&error).to_string();
@@ -71,30 +78,35 @@ impl Liveness {
     }
 
     async fn beat(&mut self) -> Result<(), Error> {
+        let address = self.published.borrow_and_update().public_ip;
         if let Some(session) = self.session {
-            match self.leases.store.keep_alive(session).await {
+            let kept = if address == self.told {
+                self.leases.store.keep_alive(session).await
+            } else {
+                self.tell(session, address).await
+            };
+            match kept {
                 Err(Error { fault: Fault::SessionGone(_), .. }) => self.session = None,
                 other => return other,
             }
         }
-        let Leases { store, keys, host } = &self.leases;
-        let session = store.grant(TIME_TO_LIVE).await?;
-        let sign = SignOfLife {
-            boot_id: host.boot_id.clone(),
-            host: host.name.clone(),
-            public_ip: self.published.borrow().public_ip,
-        };
-        let key = keys.live(&host.machine_id);
-        match store.txn(Txn::new().put(key, encode(&sign), Some(session))).await {
-            Ok(_) => {
-                self.session = Some(session);
-                Ok(())
-            }
-            Err(error) => {
-                // It would end by itself, too.
-                let _ = store.revoke(session).await;
-                Err(error)
-            }
+        let session = self.leases.store.grant(TIME_TO_LIVE).await?;
+        let told = self.tell(session, address).await;
+        match told {
+            Ok(()) => self.session = Some(session),
+            // It would end by itself, too.
+            Err(_) => drop(self.leases.store.revoke(session).await),
         }
+        told
+    }
+
+    async fn tell(&mut self, session: Session, public_ip: Ipv4Addr) -> Result<(), Error> {
+        let Leases { store, keys, host } = &self.leases;
+        let (boot_id, name) = (host.boot_id.clone(), host.name.clone());
+        let sign = SignOfLife { boot_id, host: name, public_ip };
+        let key = keys.live(&host.machine_id);
+        store.txn(Txn::new().put(key, encode(&sign), Some(session))).await?;
+        self.told = public_ip;
+        Ok(())
     }
 }
