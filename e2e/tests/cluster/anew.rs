@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use e2e::{NETD, Node, PATIENCE, PREFIX, Place as _, wait_until};
 
 use crate::kills::kept;
+use crate::packets::Traffic;
 use crate::site::{Pinging, Site, VXLAN, run};
-use crate::traffic::Traffic;
 
 /// Four subnets, so that a host that comes can only get one that is free or somebody's.
 const SMALL: &str = r#"{"Network":"10.5.0.0/16","SubnetMin":"10.5.1.0","SubnetMax":"10.5.4.0",

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use e2e::{NETD, Node, PATIENCE, PREFIX, Place as _, wait_until};
 
+use crate::packets::Traffic;
 use crate::site::{Site, VXLAN, run};
-use crate::traffic::Traffic;
 
 /// What a host has of a configuration: a command, and what it shows then.
 type Sign = (&'static str, &'static str);

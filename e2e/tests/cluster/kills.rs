@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Node, PATIENCE, Place as _, wait_until};
 
+use crate::packets::{Passed, Traffic};
 use crate::site::{Site, VXLAN, run};
-use crate::traffic::{Passed, Traffic};
 
 const KILLS: u32 = 20;
 /// Between a start and the kill, in milliseconds, at most: an agent is ready after some 100.

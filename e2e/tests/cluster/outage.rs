@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use e2e::{PATIENCE, PREFIX, Place as _, wait_until};
 
+use crate::packets::Traffic;
 use crate::site::{Pinging, Site, VXLAN, run};
-use crate::traffic::Traffic;
 
 /// What the kernel of a host holds, without counters.
 const STATE: &str = "ip route show proto 78; ip neigh show nud permanent; ip link show flannel.1; \

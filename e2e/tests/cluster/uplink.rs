@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Node, PATIENCE, PREFIX, Place as _, wait_until};
 
+use crate::packets::Traffic;
 use crate::site::{Site, VXLAN, run};
-use crate::traffic::Traffic;
 
 /// The most pings that may be lost while an address is taken away before there is another: 200 a
 /// second are sent.

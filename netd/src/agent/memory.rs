@@ -70,7 +70,7 @@ impl Memory {
         let peers = self.peers().await.map_err(AgentError::Local)?;
         let kept = self.read(STORE).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let Kept { name, until_seconds } = kept.unwrap_or_default();
-        let until = until_seconds.map(Duration::from_secs);
+        let until = until_seconds.map(Duration::from_secs).filter(|until| *until > now());
         let store = StoreState { name, until, missing: BTreeSet::new() };
         Ok(Known { view: ClusterView { peers }, store })
     }

@@ -57,3 +57,22 @@ async fn a_remembered_lease_ends_its_time_after_its_last_sign_of_life() {
     memory.keep_sign(Some(since_boot().saturating_sub(Duration::from_secs(20)))).await.unwrap();
     assert!((35..=40).contains(&left().await), "{}", left().await);
 }
+
+#[tokio::test]
+async fn which_store_it_is_is_kept_and_for_how_long_hosts_may_be_missing_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let local: Arc<dyn Store> = Arc::new(Local::open(&dir.path().join("a")).unwrap());
+    let memory = Memory::new(local, "/coreos.com/network");
+    assert_eq!(memory.known().await.unwrap(), Known::default());
+    let secs = Duration::from_secs;
+    let soon = secs(now().as_secs()) + secs(60);
+    for (until, known) in [(soon, Some(soon)), (secs(1), None)] {
+        let missing = ["10.5.3.0-24".parse().unwrap()].into();
+        let state = StoreState { name: Some("a".into()), until: Some(until), missing };
+        let mut changes = Changes::default();
+        changes.take(ClusterEvent::Store(state));
+        memory.keep_peers(changes, &mut None).await.unwrap();
+        let store = memory.known().await.unwrap().store;
+        assert_eq!((store.name.as_deref(), store.until), (Some("a"), known));
+    }
+}
