@@ -73,7 +73,9 @@ fn a_host_that_is_missing_is_reached_and_its_subnet_is_nobodys() -> Result<()> {
         let pinging = Pinging::start(&members[0], &members[2])?;
         rebuild(&mut site)?;
         for node in site.nodes.iter().take(2) {
-            wait_until("one is missing", PATIENCE, || says(node, "misses 1 hosts"))?;
+            wait_until("one is missing", PATIENCE, || {
+                says(node, "1 hosts are missing in the store")
+            })?;
         }
         let status = site.nodes[0].host.command(&[NETD, "status"]).output()?;
         ensure!(status.stdout.contains("2, 1 of them missing"), "{status:?}");
@@ -83,7 +85,9 @@ fn a_host_that_is_missing_is_reached_and_its_subnet_is_nobodys() -> Result<()> {
         site.nodes[0].stop()?;
         site.nodes[0].resume()?;
         site.nodes[0].wait_ready()?;
-        wait_until("one is missing still", PATIENCE, || says(&site.nodes[0], "misses 1 hosts"))?;
+        wait_until("one is missing still", PATIENCE, || {
+            says(&site.nodes[0], "1 hosts are missing in the store")
+        })?;
         site.add(lab, "new", &["-ip-masq"])?;
         site.nodes[3].agent()?.wait_for_log("start this one with --confirm-restored", PATIENCE)?;
         ensure!(flannels(&site)?.len() == 3, "{:?}", flannels(&site)?);
@@ -116,7 +120,9 @@ fn a_host_that_does_not_come_back_is_given_up_when_its_lease_would_have_ended() 
         let gone = site.nodes[1].key()?.replace('-', "/");
         site.nodes[1].kill();
         rebuild(&mut site)?;
-        wait_until("one is missing", PATIENCE, || says(&site.nodes[0], "misses 1 hosts"))?;
+        wait_until("one is missing", PATIENCE, || {
+            says(&site.nodes[0], "1 hosts are missing in the store")
+        })?;
         let routes = || site.nodes[0].host.run(&["ip", "route", "show", "proto", "78"]);
         ensure!(routes()?.stdout.contains(&gone), "{:?}", routes()?);
         wait_until("it is given up", PATIENCE, || {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::{Node, PATIENCE, PREFIX, Place as _, wait_until};
 
 use crate::packets::Traffic;
-use crate::site::{Site, VXLAN, run};
+use crate::site::{HOST_GW, Site, VXLAN, run};
 
 /// The most pings that may be lost while an address is taken away before there is another: 200 a
 /// second are sent.
@@ -68,6 +68,25 @@ fn an_address_that_changes_while_the_old_one_is_there_costs_no_packet() -> Resul
         let passed = [there.end()?, back.end()?];
         ensure!(key == site.nodes[0].key()? && device == index(&site.nodes[0])?);
         writeln!(std::io::stderr(), "another address, {} ms: {passed:?}", took.as_millis())?;
+        Ok(())
+    })
+}
+
+#[test]
+fn by_host_gw_the_peers_routes_follow_without_losing_a_packet() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, HOST_GW, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let there = Traffic::start(&members[0], &members[1])?;
+        let back = Traffic::start(&members[1], &members[0])?;
+        site.nodes[0].host.sh("ip addr add 192.0.2.110/24 dev eth0
+            ip addr change 192.0.2.10/24 dev eth0 preferred_lft 0")?;
+        wait_until("the peer's route", PATIENCE, || {
+            let shown = site.nodes[1].host.run(&["ip", "route", "show", "proto", "78"]);
+            shown.is_ok_and(|shown| shown.stdout.contains("via 192.0.2.110 dev eth0"))
+        })?;
+        let passed = [there.end()?, back.end()?];
+        writeln!(std::io::stderr(), "host-gw: {passed:?}")?;
         Ok(())
     })
 }

@@ -71,7 +71,7 @@ impl Memory {
         let kept = self.read(STORE).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let Kept { name, until_seconds } = kept.unwrap_or_default();
         let until = until_seconds.map(Duration::from_secs).filter(|until| *until > now());
-        let store = StoreState { name, until, missing: BTreeSet::new() };
+        let store = StoreState { name, until, ..StoreState::default() };
         Ok(Known { view: ClusterView { peers }, store })
     }
 

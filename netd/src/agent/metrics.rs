@@ -104,7 +104,7 @@ impl Metrics {
     fn peers(&self, out: &mut Out<'_>) -> fmt::Result {
         let peers = &self.0.peers;
         out.gauge("peers", "Other hosts of the cluster", peers.total)?;
-        let help = "Other hosts that a store which was built anew does not know yet";
+        let help = "Other hosts that count as there though the store has no lease of theirs";
         out.gauge("peers_missing", help, peers.missing)?;
         let reasons =
             peers.reasons.iter().map(|(kind, count)| ([("reason", kind.as_str())], *count));

@@ -21,7 +21,7 @@ pub(super) struct Standing {
     pub(super) unfit: Option<Unfit>,
     /// Why the network configuration of the store is not the one in force.
     pub(super) refused: Option<String>,
-    /// How many hosts have not registered again in a store that was built anew.
+    /// How many hosts count as there though the store has no lease of theirs.
     pub(super) missing: usize,
     /// What the kernel holds.
     pub(super) health: Health,
@@ -73,8 +73,7 @@ impl Standing {
             .map(|why| format!("the network configuration of the store is not followed: {why}"));
         let missing = (self.missing > 0).then(|| {
             format!(
-                "the store was built anew and misses {} hosts: what leads to them stays, for a \
-                 time",
+                "{} hosts are missing in the store: what leads to them stays, for a time",
                 self.missing
             )
         });

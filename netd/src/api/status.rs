@@ -156,7 +156,7 @@ pub struct Peers {
     pub unconnected: u64,
     /// How many of these for which kind of reason.
     pub reasons: BTreeMap<String, u64>,
-    /// How many have not registered again in a store that was built anew.
+    /// How many count as there though the store has no lease of theirs.
     pub missing: u64,
     /// One of them, with its reason.
     pub example: Option<String>,

@@ -142,10 +142,7 @@ impl Leases {
             txn = txn.delete(self.keys.record(&owner.machine_id));
         }
         self.commit(subnet, txn).await?;
-        // A session that netd began has no other keys; flanneld's ends by itself.
-        if let (Some(_), Some(session)) = (owner, entry.session) {
-            self.store.revoke(session).await.map_err(failed)?;
-        }
+        // The session lives on, without keys: that tells others that the lease did not just end.
         Ok(lease)
     }
 

@@ -47,10 +47,7 @@ impl Leases {
         if !self.store.txn(txn).await.map_err(failed)?.committed {
             return Err(AdminError::Changed(lease.subnet));
         }
-        match entry.session {
-            // It has no other keys.
-            Some(session) if recorded => self.store.revoke(session).await.map_err(failed),
-            Some(_) | None => Ok(()),
-        }
+        // The session lives on, without keys: that tells others that the lease did not just end.
+        Ok(())
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::leased::{lease, subnet_of};
-use super::{Keyspace, LeaseValue, SubnetKey};
-use crate::store::{Change, Entry, Listing};
+use super::{Keyspace, LeaseValue, StoreState, SubnetKey};
+use crate::store::{Change, Entry, Listing, Session};
 
 /// Another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,35 +21,6 @@ pub struct Peer {
 pub struct ClusterView {
     /// By subnet.
     pub peers: BTreeMap<SubnetKey, Peer>,
-}
-
-/// Which store it is that tells of the hosts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreState {
-    /// What its first host called it; a store that is built anew has another name.
-    pub name: Option<String>,
-    /// Where it was built anew: until when hosts that have not registered again count as there,
-    /// since the beginning of 1970.
-    pub until: Option<Duration>,
-    /// These hosts.
-    pub missing: BTreeSet<SubnetKey>,
-}
-
-impl StoreState {
-    /// How long hosts that are missing count as there; `None` where none can be missing.
-    #[must_use]
-    pub fn left(&self, now: Duration) -> Option<Duration> {
-        self.until.map(|until| until.saturating_sub(now))
-    }
-}
-
-/// What was known before.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Known {
-    /// The other hosts.
-    pub view: ClusterView,
-    /// The store that told of them.
-    pub store: StoreState,
 }
 
 /// What happens to the other hosts.
@@ -88,12 +59,51 @@ pub(super) struct View {
     known: ClusterView,
     /// Those of the known that the store does not tell of, since it was built anew.
     missing: BTreeSet<SubnetKey>,
+    /// Those whose leases ended without a word, and until when they count as there.
+    lapsed: BTreeMap<SubnetKey, Duration>,
+    /// What the leases of the known live by.
+    sessions: BTreeMap<SubnetKey, Session>,
 }
 
 impl View {
     /// What is known before the store's first news.
     pub(super) fn new(keys: Keyspace, own: SubnetKey, known: ClusterView) -> Self {
-        Self { keys, own, known, missing: BTreeSet::new() }
+        let (missing, lapsed, sessions) = Default::default();
+        Self { keys, own, known, missing, lapsed, sessions }
+    }
+
+    /// The host that a key is of, and what its lease lived by.
+    pub(super) fn session(&self, key: &str) -> Option<(SubnetKey, Session)> {
+        let subnet = subnet_of(&self.keys, key).ok()?;
+        self.sessions.get(&subnet).map(|session| (subnet, *session))
+    }
+
+    /// A host's lease is about to be told as deleted, and has ended without a word: it counts as
+    /// there, unless it has another one.
+    pub(super) fn lapse(&mut self, subnet: SubnetKey, until: Duration) {
+        let Some(peer) = self.known.peers.get(&subnet) else { return };
+        let ip = peer.value.public_ip;
+        let mut others = self.known.peers.values().filter(|other| other.subnet != subnet);
+        if !others.any(|other| other.value.public_ip == ip) {
+            self.lapsed.insert(subnet, until);
+        }
+    }
+
+    /// Those whose leases ended without a word.
+    pub(super) fn lapsed(&self) -> BTreeSet<SubnetKey> {
+        self.lapsed.keys().copied().collect()
+    }
+
+    /// When the first of them is gone.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.lapsed.values().min().copied()
+    }
+
+    /// Those whose time is over are gone.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<ClusterEvent> {
+        let over = self.lapsed.iter().filter(|(_, until)| **until <= now).map(|(key, _)| *key);
+        let over: Vec<SubnetKey> = over.collect();
+        over.into_iter().filter_map(|subnet| self.forget(subnet)).collect()
     }
 
     /// Those that count as there though the store does not tell of them.
@@ -113,6 +123,7 @@ impl View {
         let mut peers = BTreeMap::new();
         let mut malformed = Vec::new();
         for entry in listing.entries {
+            self.note_session(&entry);
             match self.peer(entry) {
                 Ok(Some(peer)) => {
                     peers.insert(peer.subnet, peer);
@@ -126,13 +137,20 @@ impl View {
             }
         }
         self.missing.clear();
+        self.lapsed.retain(|subnet, _| !peers.contains_key(subnet));
         for (subnet, peer) in std::mem::take(&mut self.known.peers) {
             let is_taken = peers.keys().chain([&self.own]).any(|other| other.overlaps(&subnet));
-            if keep && !is_taken {
-                self.missing.insert(subnet);
-                peers.insert(subnet, peer);
+            let lapsed = self.lapsed.contains_key(&subnet);
+            if is_taken || !(keep || lapsed) {
+                self.lapsed.remove(&subnet);
+                continue;
             }
+            if !lapsed {
+                self.missing.insert(subnet);
+            }
+            peers.insert(subnet, peer);
         }
+        self.sessions.retain(|subnet, _| peers.contains_key(subnet));
         self.known = ClusterView { peers };
         let reset = ClusterEvent::Reset(self.known.clone());
         std::iter::once(reset).chain(malformed).collect()
@@ -146,23 +164,41 @@ impl View {
 
     fn change(&mut self, change: Change) -> Vec<ClusterEvent> {
         match change {
-            Change::Put(entry) => match self.peer(entry) {
-                Ok(Some(peer)) => self.put(peer),
-                Ok(None) => Vec::new(),
-                Err(fault) => vec![fault.event()],
-            },
+            Change::Put(entry) => {
+                self.note_session(&entry);
+                match self.peer(entry) {
+                    Ok(Some(peer)) => self.put(peer),
+                    Ok(None) => Vec::new(),
+                    Err(fault) => vec![fault.event()],
+                }
+            }
             Change::Deleted { key, .. } => {
                 let subnet = subnet_of(&self.keys, &key).ok();
-                subnet.and_then(|subnet| self.forget(subnet)).into_iter().collect()
+                subnet
+                    .filter(|subnet| !self.lapsed.contains_key(subnet))
+                    .and_then(|subnet| self.forget(subnet))
+                    .into_iter()
+                    .collect()
             }
         }
     }
 
-    /// A host that was missing is there again, or has given way to this one.
+    /// A host that was missing is there again, or has given way to this one; one that has another
+    /// lease now is not cut off.
     fn put(&mut self, peer: Peer) -> Vec<ClusterEvent> {
         self.missing.remove(&peer.subnet);
+        self.lapsed.remove(&peer.subnet);
         let mut gone = self.missing.clone();
-        gone.retain(|subnet| subnet.overlaps(&peer.subnet));
+        gone.extend(self.lapsed.keys());
+        gone.retain(|subnet| {
+            let moved = self.lapsed.contains_key(subnet)
+                && self
+                    .known
+                    .peers
+                    .get(subnet)
+                    .is_some_and(|gone| gone.value.public_ip == peer.value.public_ip);
+            subnet.overlaps(&peer.subnet) || moved
+        });
         let mut events: Vec<_> = gone.into_iter().filter_map(|gone| self.forget(gone)).collect();
         let before = self.known.peers.insert(peer.subnet, peer.clone());
         if before.as_ref() != Some(&peer) {
@@ -173,7 +209,17 @@ impl View {
 
     fn forget(&mut self, subnet: SubnetKey) -> Option<ClusterEvent> {
         self.missing.remove(&subnet);
+        self.lapsed.remove(&subnet);
+        self.sessions.remove(&subnet);
         self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
+    }
+
+    fn note_session(&mut self, entry: &Entry) {
+        let Ok(subnet) = subnet_of(&self.keys, &entry.key) else { return };
+        match entry.session {
+            Some(session) => self.sessions.insert(subnet, session),
+            None => self.sessions.remove(&subnet),
+        };
     }
 
     /// The peer of an entry, none for our own.

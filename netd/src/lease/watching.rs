@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
-use super::view::{ClusterEvent, Known, StoreState, View};
-use super::{Leases, SubnetKey};
-use crate::store::{Backoff, Error, Followed, Listing, Position, follow};
+use super::view::View;
+use super::{ClusterEvent, Known, Leases, StoreState, SubnetKey};
+use crate::store::{Backoff, Change, Error, Followed, Listing, Position, follow};
 
 /// How many events may wait for the agent before the store is read no further.
 const WAITING_EVENTS: usize = 64;
@@ -21,7 +21,8 @@ impl Leases {
     ///
     /// Where the store was built anew since what is `known`, or while it is watched, the hosts that
     /// have not registered again count as there for `time_to_live`, or until another host has
-    /// addresses of theirs.
+    /// addresses of theirs. So do those whose leases end by themselves: they may be cut off from the
+    /// store, and their containers run.
     #[must_use]
     pub fn watch(
         &self,
@@ -35,7 +36,11 @@ impl Leases {
         let watching = Watching {
             view: View::new(self.keys.clone(), own, known.view),
             leases: self.clone(),
-            state: StoreState { missing: BTreeSet::new(), ..known.store.clone() },
+            state: StoreState {
+                name: known.store.name,
+                until: known.store.until,
+                ..StoreState::default()
+            },
             said: known.store.until.is_none().then(BTreeSet::new),
             time_to_live,
             last: Position::default(),
@@ -61,19 +66,17 @@ struct Watching {
 impl Watching {
     async fn run(mut self, mut of_store: mpsc::Receiver<Followed>) {
         loop {
-            let (left, before) = (self.state.left(now()), self.state.clone());
+            let (left, before) = (self.left(), self.state.clone());
             let mut news = tokio::select! {
                 followed = of_store.recv() => match followed {
                     Some(followed) => self.take(followed).await,
                     None => return,
                 },
                 () = self.events.closed() => return,
-                () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => {
-                    self.state.until = None;
-                    self.view.give_up()
-                }
+                () = tokio::time::sleep(left.unwrap_or_default()), if left.is_some() => self.over(),
             };
             self.state.missing = self.view.missing();
+            self.state.lapsed = self.view.lapsed();
             if self.state != before {
                 news.insert(0, ClusterEvent::Store(self.state.clone()));
             }
@@ -91,11 +94,44 @@ impl Watching {
         match news {
             Followed::Listed(listing) => self.listed(listing).await,
             Followed::Changed(changes) => {
-                let last = changes.iter().map(crate::store::Change::revision).max();
+                let last = changes.iter().map(Change::revision).max();
                 self.last.revision = last.unwrap_or_default().max(self.last.revision);
+                for change in &changes {
+                    self.lapses(change).await;
+                }
                 self.view.changed(changes)
             }
         }
+    }
+
+    /// Whether a lease that is gone has ended by itself: of one that was given back or deleted the
+    /// session lives on.
+    async fn lapses(&mut self, change: &Change) {
+        let Change::Deleted { key, .. } = change else { return };
+        let Some((subnet, session)) = self.view.session(key) else { return };
+        if matches!(self.leases.store.time_to_live(session).await, Ok(None)) {
+            let seconds = self.time_to_live.as_secs();
+            tracing::warn!(
+                %subnet, seconds, "a host's lease has ended without a word; it counts as there"
+            );
+            self.view.lapse(subnet, now() + self.time_to_live);
+        }
+    }
+
+    /// How long until somebody's time is over.
+    fn left(&self) -> Option<Duration> {
+        let lapsed = self.view.next_end().map(|end| end.saturating_sub(now()));
+        [self.state.left(now()), lapsed].into_iter().flatten().min()
+    }
+
+    /// Those whose time is over are gone.
+    fn over(&mut self) -> Vec<ClusterEvent> {
+        let mut gone = self.view.expire(now());
+        if self.state.left(now()).is_some_and(|left| left.is_zero()) {
+            self.state.until = None;
+            gone.extend(self.view.give_up());
+        }
+        gone
     }
 
     async fn listed(&mut self, listing: Listing) -> Vec<ClusterEvent> {

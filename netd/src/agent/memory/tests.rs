@@ -68,7 +68,12 @@ async fn which_store_it_is_is_kept_and_for_how_long_hosts_may_be_missing_in_it()
     let soon = secs(now().as_secs()) + secs(60);
     for (until, known) in [(soon, Some(soon)), (secs(1), None)] {
         let missing = ["10.5.3.0-24".parse().unwrap()].into();
-        let state = StoreState { name: Some("a".into()), until: Some(until), missing };
+        let state = StoreState {
+            name: Some("a".into()),
+            until: Some(until),
+            missing,
+            ..StoreState::default()
+        };
         let mut changes = Changes::default();
         changes.take(ClusterEvent::Store(state));
         memory.keep_peers(changes, &mut None).await.unwrap();

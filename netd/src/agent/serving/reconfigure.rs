@@ -32,7 +32,7 @@ impl Serving<'_> {
     /// The store is another one, or other hosts are missing in it.
     pub(in crate::agent) async fn told_of_store(&mut self) {
         let state = self.store.borrow_and_update().clone();
-        let missing = state.missing.len();
+        let missing = state.missing.len() + state.lapsed.len();
         let is_anew = self.until != state.until && state.until.is_some();
         self.until = state.until;
         self.agent.standing.send_if_modified(|standing| {

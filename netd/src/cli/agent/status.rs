@@ -105,7 +105,7 @@ fn peers(peers: &Peers) -> String {
     let Peers { total, unconnected, missing, .. } = peers;
     let missing = match missing {
         0 => String::new(),
-        _ => format!(", {missing} of them missing in a store that was built anew"),
+        _ => format!(", {missing} of them missing in the store"),
     };
     match &peers.example {
         Some(example) => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::Followed;
+use crate::store::{Followed, Session};
 
 const VALUE: &str = r#"{"PublicIP":"1.2.3.4","PublicIPv6":null,"BackendType":"vxlan"}"#;
 const OTHER: &str = r#"{"PublicIP":"1.2.3.5","PublicIPv6":null,"BackendType":"vxlan"}"#;
@@ -159,6 +159,46 @@ fn hosts_that_a_store_which_was_built_anew_does_not_know_stay_until_they_are_the
     assert_eq!(view.give_up(), [ClusterEvent::Deleted("10.5.4.0-24".parse().unwrap())]);
     assert_eq!(view.anew(&[]), [reset(&all[..2])]);
     assert_eq!(view.take(listed(&[])), [reset(&[])]);
+}
+
+/// A lease that lives by a session.
+fn leased(name: &str, value: &str) -> Followed {
+    let entry = Entry { session: Some(Session(7)), ..entry(name, value) };
+    Followed::Changed(vec![Change::Put(entry)])
+}
+
+#[test]
+fn a_host_whose_lease_has_ended_counts_as_there_for_a_time_or_until_its_subnet_is_anothers() {
+    let (mut view, until) = (view(), Duration::from_secs(60));
+    let subnet = "10.5.2.0-24".parse().unwrap();
+    view.take(put("10.5.2.0-24", VALUE));
+    assert_eq!(view.session(&key("10.5.2.0-24")), None, "a reservation ends by no session");
+    view.take(leased("10.5.2.0-24", VALUE));
+    assert_eq!(view.session(&key("10.5.2.0-24")), Some((subnet, Session(7))));
+    view.lapse(subnet, until);
+    assert_eq!(view.take(deleted("10.5.2.0-24")), []);
+    assert_eq!(view.take(listed(&[])), [reset(&[("10.5.2.0-24", VALUE)])]);
+    assert_eq!((view.lapsed(), view.next_end()), ([subnet].into(), Some(until)));
+    assert_eq!(view.expire(Duration::from_secs(59)), []);
+    assert_eq!(view.take(leased("10.5.2.0-24", VALUE)), [], "it is back");
+    assert!(view.lapsed().is_empty());
+    view.lapse(subnet, until);
+    assert_eq!(view.take(deleted("10.5.2.0-24")), []);
+    assert_eq!(view.expire(until), [ClusterEvent::Deleted(subnet)]);
+}
+
+#[test]
+fn a_host_that_has_another_lease_is_not_cut_off() {
+    let (mut view, until) = (view(), Duration::from_secs(60));
+    let subnet = "10.5.2.0-24".parse().unwrap();
+    view.take(leased("10.5.2.0-24", VALUE));
+    view.lapse(subnet, until);
+    assert_eq!(view.take(deleted("10.5.2.0-24")), []);
+    let moved = [ClusterEvent::Deleted(subnet), ClusterEvent::Put(peer("10.5.3.0-24", VALUE))];
+    assert_eq!(view.take(leased("10.5.3.0-24", VALUE)), moved);
+    view.take(leased("10.5.2.0-24", VALUE));
+    view.lapse(subnet, until);
+    assert_eq!(view.take(deleted("10.5.2.0-24")), [ClusterEvent::Deleted(subnet)]);
 }
 
 #[test]
