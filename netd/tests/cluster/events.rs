@@ -44,17 +44,19 @@ async fn own_leases_are_never_told_and_others_once() {
     put(&cluster, "10.3.50.0-24", VXLAN);
     let host = cluster.host(1);
     let held = acquire(&host, &wanted(1)).await.unwrap();
-    let mut events = watch(&host, held.subnet);
+    let time = std::time::Duration::from_secs(2);
+    let mut events = host.watch(held.subnet, Known::default(), time);
     assert_eq!(reset(&mut events).await, [key("10.3.50.0-24")]);
 
     let mut two = wanted(2);
-    two.time_to_live = std::time::Duration::from_secs(2);
+    two.time_to_live = time;
     let other = acquire(&cluster.host(2), &two).await.unwrap();
     put(&cluster, &held.subnet.to_string(), r#"{"PublicIP":"192.168.0.1"}"#);
     put(&cluster, "10.3.50.0-24", VXLAN);
     let ClusterEvent::Put(peer) = next(&mut events).await else { panic!() };
     assert_eq!((peer.subnet, peer.value), (other.subnet, two.value));
-    // Nobody keeps it: nothing else comes before its end.
+    // Nobody keeps it: it lapses, and nothing else comes before its end, as long again later.
+    assert_eq!(state(&mut events).await.lapsed, [other.subnet].into());
     assert_eq!(next(&mut events).await, ClusterEvent::Deleted(other.subnet));
 }
 
