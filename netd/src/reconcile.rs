@@ -14,7 +14,9 @@ mod apply;
 mod burst;
 mod counts;
 mod inbox;
+mod notice;
 mod peers;
+mod places;
 mod plan;
 mod retry;
 mod round;
@@ -34,7 +36,7 @@ use kernel::events::{Events, Own};
 use tokio::sync::{oneshot, watch};
 
 use crate::backend::Overlay;
-use crate::lease::ClusterEvent;
+use crate::lease::{ClusterEvent, SubnetKey};
 
 pub use counts::{Counts, LastRound};
 pub use inbox::{Ended, Inputs};
@@ -89,6 +91,10 @@ pub struct Health {
     pub reasons: BTreeMap<&'static str, usize>,
     /// The reason for one of them.
     pub reason: Option<String>,
+    /// Peers whose subnet is outside the network.
+    pub outside: usize,
+    /// One of them.
+    pub outsider: Option<SubnetKey>,
 }
 
 /// Hears of whatever the loop keeps and somebody else touches, in the calling thread's network

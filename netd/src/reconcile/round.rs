@@ -68,7 +68,7 @@ impl Work {
     /// From what is there, as observed now, to what is wanted.
     pub(super) fn difference(&mut self) -> Result<Plan, String> {
         let mut wanted = self.own.clone();
-        self.peers.iter().for_each(|(_, entry)| wanted.join(entry.wanted.clone()));
+        self.peers.iter().for_each(|(key, _)| wanted.join(self.peers.held(key)));
         let scope = self.goal.overlay.scope();
         let observed = self.kernel.observe(&scope).map_err(chain)?;
         Ok(Plan::between(&observed, &Desired(on_host(wanted)), &scope))
@@ -97,11 +97,8 @@ impl Work {
         let all: Vec<_> = self.peers.iter().map(|(_, entry)| entry.peer.clone()).collect();
         for peer in all {
             let wanted = self.wanted(&peer);
-            let same = self.peers.get(&peer.subnet).is_some_and(|entry| match &wanted {
-                Ok(wanted) => entry.wanted == *wanted,
-                Err(_) => entry.wanted.is_empty(),
-            });
-            if !same {
+            let known = self.peers.get(&peer.subnet);
+            if !known.is_some_and(|entry| entry.is_wanted(&wanted)) {
                 // What is there by now is observed in this round.
                 self.peers.put(peer, wanted);
             }
