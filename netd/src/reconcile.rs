@@ -29,10 +29,12 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use drivers::firewall::iptables;
 use drivers::traffic::Traffic;
 use drivers::vxlan::ROUTE_PROTOCOL;
 use kernel::Kernel;
 use kernel::events::{Events, Own};
+use netstate::nft::Family;
 use tokio::sync::{oneshot, watch};
 
 use crate::backend::Overlay;
@@ -104,7 +106,10 @@ pub struct Health {
 /// Where a netlink socket cannot be opened.
 pub fn listen() -> io::Result<Events> {
     let table = drivers::traffic::id();
-    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, thread: THREAD })
+    let families = [Family::Ip, Family::Ip6].into_iter();
+    let names = ["FORWARD", iptables::CNI_FORWARD];
+    let chains = families.flat_map(|ip| names.map(|name| iptables::chain(ip, name))).collect();
+    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, chains, thread: THREAD })
 }
 
 /// The loop, from outside. Dropping it ends the loop; the kernel keeps what was made.

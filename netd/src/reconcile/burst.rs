@@ -31,6 +31,8 @@ pub(super) struct Burst {
     pub(super) again: BTreeSet<SubnetKey>,
     /// Somebody changed the table of rules.
     pub(super) traffic: bool,
+    /// Somebody changed iptables' FORWARD, or what is accepted there.
+    pub(super) forward: bool,
     /// What is to be answered once all is done.
     pub(super) questions: Vec<Question>,
     /// It is over.
@@ -47,7 +49,7 @@ impl Burst {
 
     /// Whether nothing has to be changed.
     pub(super) fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.again.is_empty() && !self.traffic
+        self.before.is_empty() && self.again.is_empty() && !self.traffic && !self.forward
     }
 
     /// All peers that have to be looked after: what the kernel holds for each, and what it is to.

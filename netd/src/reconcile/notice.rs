@@ -48,6 +48,7 @@ impl Work {
                 }
             }
             Notice::Table => burst.traffic = true,
+            Notice::Chain => burst.forward = true,
         }
     }
 

@@ -49,6 +49,14 @@ impl Work {
         }
     }
 
+    /// Accepts again what belongs to the cluster, where FORWARD drops since a moment ago.
+    pub(super) fn restore_forward(&mut self) {
+        if let Err(reason) = self.forward_rules() {
+            tracing::error!(%reason, "FORWARD drops, and cannot be opened; trying again");
+            self.round_soon();
+        }
+    }
+
     fn everything(&mut self) -> Result<(), String> {
         // Links come and go and are renamed.
         self.kernel.forget();

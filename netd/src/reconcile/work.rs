@@ -109,6 +109,9 @@ impl Work {
             if burst.traffic {
                 self.restore_traffic();
             }
+            if burst.forward {
+                self.restore_forward();
+            }
             for key in self.peers.due(now) {
                 self.put_again(&key);
             }
