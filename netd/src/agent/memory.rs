@@ -178,7 +178,7 @@ impl Memory {
     async fn peers(&self) -> Result<BTreeMap<SubnetKey, Peer>, Error> {
         let peer = |(subnet, value): (SubnetKey, Vec<u8>)| {
             let value = LeaseValue::decode(&value).ok()?;
-            Some((subnet, Peer { subnet, value }))
+            Some((subnet, Peer { subnet, value, revision: 0 }))
         };
         Ok(self.entries().await?.into_iter().filter_map(peer).collect())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::leased::{lease, subnet_of};
 use super::{Keyspace, LeaseValue, StoreState, SubnetKey};
-use crate::store::{Change, Entry, Listing, Session};
+use crate::store::{Change, Entry, Listing, Revision, Session};
 
 /// Another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,9 @@ pub struct Peer {
     pub subnet: SubnetKey,
     /// What it publishes.
     pub value: LeaseValue,
+    /// When it was written so, 0 where that is not known: of two leases that contradict each other
+    /// the later is right.
+    pub revision: Revision,
 }
 
 /// All other hosts; never this one.
@@ -104,6 +107,11 @@ impl View {
         let over = self.lapsed.iter().filter(|(_, until)| **until <= now).map(|(key, _)| *key);
         let over: Vec<SubnetKey> = over.collect();
         over.into_iter().filter_map(|subnet| self.forget(subnet)).collect()
+    }
+
+    /// Revisions of a store that is gone say nothing any more.
+    pub(super) fn forget_revisions(&mut self) {
+        self.known.peers.values_mut().for_each(|peer| peer.revision = 0);
     }
 
     /// Those that count as there though the store does not tell of them.
@@ -233,7 +241,14 @@ impl View {
             return Ok(None);
         }
         match lease.value {
-            Ok(value) => Ok(Some(Peer { subnet: lease.subnet, value })),
+            // One that is written again with the same value stays what it was.
+            Ok(value) => match self.known.peers.get(&lease.subnet) {
+                Some(known) if known.value == value => Ok(Some(known.clone())),
+                Some(_) | None => {
+                    let revision = lease.entry.mod_revision;
+                    Ok(Some(Peer { subnet: lease.subnet, value, revision }))
+                }
+            },
             Err(error) => Err(Unreadable {
                 subnet: Some(lease.subnet),
                 key: lease.entry.key,

@@ -146,6 +146,7 @@ impl Watching {
                 self.time_to_live.as_secs()
             );
             self.state.until = Some(now() + self.time_to_live);
+            self.view.forget_revisions();
         }
         let keep = self.state.left(now()).is_some_and(|left| !left.is_zero());
         self.view.reset(listing, keep)

@@ -1,13 +1,15 @@
 //! The loop itself: inputs in, changes out.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use ipnetwork::IpNetwork;
 use kernel::Kernel;
 use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
-use super::burst::{Burst, Question};
+use super::burst::{self, Burst, Question};
 use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
@@ -111,6 +113,9 @@ impl Work {
             if burst.traffic {
                 self.restore_traffic();
             }
+            if burst.forward {
+                self.restore_forward();
+            }
             for key in self.peers.due(now) {
                 self.put_again(&key);
             }
@@ -129,8 +134,7 @@ impl Work {
 
     /// Puts all that a peer needs where it should be, whatever is there.
     pub(super) fn put_again(&mut self, key: &SubnetKey) {
-        let Some(entry) = self.peers.get(key) else { return };
-        let plan = update(NetState::default(), entry.wanted.clone());
+        let plan = update(NetState::default(), self.peers.held(key));
         let failed = self.apply_plan(&plan);
         self.note(key, failed);
     }
@@ -144,6 +148,8 @@ impl Work {
     fn aim(&mut self, goal: Goal) {
         self.own = own(&goal);
         self.goal = goal;
+        let all = self.peers.all_inside();
+        all.into_iter().for_each(|(key, host)| self.note_outside(key, host));
         if self.started {
             self.next_round = Instant::now();
         }
@@ -170,39 +176,37 @@ impl Work {
         let (key, ip) = (peer.subnet, peer.value.public_ip);
         let wanted = self.wanted(&peer);
         match &wanted {
+            _ if self.peers.get(&key).is_some_and(|known| known.peer.value == peer.value) => {}
             Ok(_) => tracing::info!(subnet = %key, host = %ip, "peer"),
             Err(why) => tracing::warn!(subnet = %key, host = %ip, %why, "peer cannot be used"),
         }
-        let before = self.peers.put(peer, wanted);
-        burst.changed(key, before);
+        self.note_outside(key, ip);
+        burst.changed(self.peers.put(peer, wanted));
+    }
+
+    /// Notes where a peer's subnet is outside the network.
+    fn note_outside(&mut self, key: SubnetKey, host: Ipv4Addr) {
+        let networks = &self.goal.traffic.networks;
+        let is_outside = |net: IpNetwork| !networks.iter().any(|all| contains(*all, net));
+        if key.networks().any(is_outside) && self.peers.is_outside(key) {
+            let network =
+                networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            tracing::warn!(
+                subnet = %key, %host, network,
+                "a peer's subnet is outside the network; it is connected, as with flannel"
+            );
+        }
     }
 
     fn delete(&mut self, key: SubnetKey, burst: &mut Burst) {
         tracing::info!(subnet = %key, "peer is gone");
-        let before = self.peers.remove(&key);
-        burst.changed(key, before);
+        burst.changed(self.peers.remove(&key));
     }
 
     /// Makes the changes of a burst in one plan; where that fails, each by itself.
     fn apply(&mut self, burst: &Burst) {
-        let keys = burst.keys();
-        let wanted = |key: &SubnetKey| {
-            self.peers.get(key).map(|entry| entry.wanted.clone()).unwrap_or_default()
-        };
-        let changes: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let gone = burst.again.contains(key);
-                let before = burst.before.get(key).filter(|_| !gone).cloned();
-                (*key, before.unwrap_or_default(), wanted(key))
-            })
-            .collect();
-        let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
-        for (_, before, after) in &changes {
-            all_before.join(before.clone());
-            all_after.join(after.clone());
-        }
-        let plan = update(all_before, all_after);
+        let changes = burst.changes(&self.peers);
+        let plan = burst::together(&changes);
         if plan.is_empty() {
             return;
         }
@@ -210,12 +214,12 @@ impl Work {
         if let ([(key, ..)], Some(_)) | ([(key, ..)], None) = (changes.as_slice(), &failed) {
             self.note(key, failed);
         } else if failed.is_some() {
-            for (key, before, after) in changes {
-                let failed = self.apply_plan(&update(before, after));
+            for (key, plan) in burst::alone(changes) {
+                let failed = self.apply_plan(&plan);
                 self.note(&key, failed);
             }
         } else {
-            keys.iter().for_each(|key| self.note(key, None));
+            changes.iter().for_each(|(key, ..)| self.note(key, None));
         }
     }
 
@@ -264,4 +268,8 @@ fn own(goal: &Goal) -> NetState {
         goal.overlay.subnets().for_each(|net| own.join(drivers::traffic::blackhole(net)));
     }
     own
+}
+
+fn contains(all: IpNetwork, net: IpNetwork) -> bool {
+    all.prefix() <= net.prefix() && all.contains(net.network())
 }

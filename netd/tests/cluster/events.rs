@@ -187,7 +187,7 @@ async fn a_store_of_another_name_is_another_whatever_its_revisions() {
     drop(events);
     // As this host remembers it, with a host that the store does not know.
     let value = netd::lease::LeaseValue::new([192, 168, 0, 51].into());
-    let gone = netd::lease::Peer { subnet: key("10.3.51.0-24"), value };
+    let gone = netd::lease::Peer { subnet: key("10.3.51.0-24"), value, revision: 0 };
     let view = netd::lease::ClusterView { peers: [(gone.subnet, gone.clone())].into() };
     let watch = |name: &str| {
         let store = StoreState { name: Some(name.to_owned()), ..StoreState::default() };

@@ -3,7 +3,7 @@ use crate::store::local::Local;
 
 fn peer(subnet: &str, last: u8) -> Peer {
     let value = LeaseValue::new([192, 0, 2, last].into());
-    Peer { subnet: subnet.parse().unwrap(), value }
+    Peer { subnet: subnet.parse().unwrap(), value, revision: 0 }
 }
 
 fn view(peers: &[Peer]) -> ClusterView {

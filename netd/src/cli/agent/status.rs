@@ -102,17 +102,18 @@ fn kernel(reconcile: &Reconcile) -> String {
 }
 
 fn peers(peers: &Peers) -> String {
-    let Peers { total, unconnected, missing, .. } = peers;
-    let missing = match missing {
-        0 => String::new(),
-        _ => format!(", {missing} of them missing in the store"),
-    };
-    match &peers.example {
-        Some(example) => {
-            format!("{total}{missing}, {unconnected} of them not connected ({example})")
-        }
-        None => format!("{total}{missing}"),
+    let Peers { total, unconnected, missing, outside, .. } = peers;
+    let mut text = total.to_string();
+    if *missing > 0 {
+        text.push_str(&format!(", {missing} of them missing in the store"));
     }
+    if let Some(example) = &peers.example {
+        text.push_str(&format!(", {unconnected} of them not connected ({example})"));
+    }
+    if let Some(outsider) = &peers.outsider {
+        text.push_str(&format!(", {outside} of them outside the network ({outsider})"));
+    }
+    text
 }
 
 /// The two largest units of a time.
@@ -201,6 +202,8 @@ agent      netd 0.1.0, process 42
         report.configuration.refused = Some("its Backend.VNI is 2".into());
         report.peers.unconnected = 1;
         report.peers.example = Some("10.5.9.0-24: its lease has no BackendData".into());
+        report.peers.outside = 1;
+        report.peers.outsider = Some("10.6.1.0-24".into());
         let text = text(&report);
         for said in [
             "ready      no: the lease is lost: x has it\n",
@@ -208,7 +211,8 @@ agent      netd 0.1.0, process 42
             "store      http://192.0.2.1:2379 does not answer, for 3 s: no route\n",
             "kernel     not as it should be: no link eth0; looked at",
             "config     not followed: its Backend.VNI is 2\n",
-            "peers      2, 1 of them not connected (10.5.9.0-24: its",
+            "peers      2, 1 of them not connected (10.5.9.0-24: its lease has no BackendData), \
+             1 of them outside the network (10.6.1.0-24)\n",
         ] {
             assert!(text.contains(said), "{said}: {text}");
         }

@@ -1,10 +1,12 @@
-//! What the kernel's events mean: which peer to put again, whether to look at everything.
+//! What events of the kernel call for.
 
 use std::time::Instant;
 
 use kernel::events::Notice;
+use netstate::NetState;
 
 use super::burst::Burst;
+use super::places::Place;
 use super::work::Work;
 
 impl Work {
@@ -30,28 +32,24 @@ impl Work {
                     self.round_soon();
                 }
             }
-            Notice::Route(net) => match self.peers.based_at(net.network()) {
+            Notice::Route(net) => match self.peers.holder(Place::Route(*net)) {
                 Some(key) => drop(burst.again.insert(key)),
                 None if self.own.routes.iter().any(|route| route.dst == *net) => self.round_soon(),
                 None => {}
             },
             Notice::Neighbour(ip, mac) => {
-                let Some(key) = self.peers.based_at(*ip) else { return };
-                let neighs = self.peers.get(&key).map(|entry| &entry.wanted.neighs);
-                let wanted = neighs.and_then(|all| all.iter().find(|n| n.ip == *ip));
-                if wanted.is_some_and(|wanted| Some(wanted.mac) != *mac) {
-                    burst.again.insert(key);
-                }
+                let place = Place::Neighbour(*ip);
+                let there = |wanted: &NetState| wanted.neighs.iter().all(|n| Some(n.mac) == *mac);
+                self.put_again_unless(place, there, burst);
             }
             Notice::Forwarding(mac, dst) => {
-                let Some(key) = self.peers.at_mac(*mac) else { return };
-                let entries = self.peers.get(&key).map(|entry| &entry.wanted.fdb);
-                let wanted = entries.and_then(|all| all.iter().find(|e| e.mac == *mac));
-                if wanted.is_some_and(|wanted| Some(wanted.dst) != *dst) {
-                    burst.again.insert(key);
+                let there = |wanted: &NetState| wanted.fdb.iter().all(|e| Some(e.dst) == *dst);
+                for v6 in [false, true] {
+                    self.put_again_unless(Place::Forwarding { mac: *mac, v6 }, there, burst);
                 }
             }
             Notice::Table => burst.traffic = true,
+            Notice::Chain => burst.forward = true,
             Notice::NewAddress(_) => {}
         }
     }
@@ -62,10 +60,23 @@ impl Work {
             Notice::Anywhere | Notice::Address(_) | Notice::NewAddress(_) => true,
             Notice::Link(name) => self.goal.overlay.parent() == name,
             Notice::Route(net) => net.prefix() == 0,
-            Notice::Neighbour(..) | Notice::Forwarding(..) | Notice::Table => false,
+            Notice::Neighbour(..) | Notice::Forwarding(..) | Notice::Table | Notice::Chain => false,
         };
         if may_be {
             self.telling.uplink.send_replace(());
+        }
+    }
+
+    /// The peer whose entry is in a place is to be put there again, unless that entry is there.
+    fn put_again_unless(
+        &self,
+        place: Place,
+        is_there: impl Fn(&NetState) -> bool,
+        burst: &mut Burst,
+    ) {
+        let Some(key) = self.peers.holder(place) else { return };
+        if self.peers.get(&key).is_some_and(|entry| !is_there(&entry.at(place))) {
+            burst.again.insert(key);
         }
     }
 }
