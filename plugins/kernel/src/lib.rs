@@ -24,6 +24,7 @@ mod settle;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod wireguard;
 pub mod xtables;
 
 pub use datapath::{ChainState, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};
