@@ -6,8 +6,10 @@
 
 mod announce;
 mod error;
+mod extension;
 mod guard;
 mod http;
+mod identity;
 mod insight;
 mod leave;
 mod lock;
@@ -17,6 +19,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod reach;
+mod secret;
 mod serve;
 mod signals;
 mod standing;

@@ -5,11 +5,15 @@
 //! ([`Overlay::own`]) and for each other host ([`Overlay::peer`]). Nothing here asks the kernel.
 
 mod alloc;
+mod devices;
 mod error;
+pub mod extension;
 mod host_gw;
+mod ipip;
 #[cfg(test)]
 mod tests;
 mod vxlan;
+mod wireguard;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,8 +24,10 @@ use netstate::{LinkName, Mac, NetState, Scope};
 use crate::config::network::BackendConf;
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
+use devices::Devices;
 
 pub use error::{InvalidBackend, UnusablePeer};
+pub use extension::Hook;
 
 /// What the network's configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +36,12 @@ pub enum Backend {
     Vxlan(vxlan::Conf),
     /// Plain routes over one Ethernet segment.
     HostGw,
+    /// IPv4 in IPv4.
+    Ipip(ipip::Conf),
+    /// Encrypted by WireGuard.
+    WireGuard(wireguard::Conf),
+    /// Commands of the administrator's.
+    Extension(extension::Conf),
     /// A subnet and nothing else.
     Alloc,
 }
@@ -46,6 +58,9 @@ impl Backend {
         match conf.kind.as_str() {
             "vxlan" => vxlan::Conf::parse(&conf.options).map(Self::Vxlan),
             "host-gw" => Ok(Self::HostGw),
+            "ipip" => ipip::Conf::parse(&conf.options).map(Self::Ipip),
+            "wireguard" => wireguard::Conf::parse(&conf.options).map(Self::WireGuard),
+            "extension" => extension::Conf::parse(&conf.options).map(Self::Extension),
             "alloc" => Ok(Self::Alloc),
             other => Err(InvalidBackend::Kind(other.to_owned())),
         }
@@ -57,7 +72,37 @@ impl Backend {
         match self {
             Self::Vxlan(_) => "vxlan",
             Self::HostGw => "host-gw",
+            Self::Ipip(_) => "ipip",
+            Self::WireGuard(_) => "wireguard",
+            Self::Extension(_) => "extension",
             Self::Alloc => "alloc",
+        }
+    }
+
+    /// Whether it connects IPv6 subnets.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        !matches!(self, Self::Ipip(_))
+    }
+
+    /// Whether this host may run it: `shell` says that a shell may read the store's text.
+    ///
+    /// # Errors
+    /// Where it is for a shell, and none is allowed.
+    pub fn fits(self, shell: bool) -> Result<Self, InvalidBackend> {
+        if let Self::Extension(conf) = &self {
+            conf.fits(shell)?;
+        }
+        Ok(self)
+    }
+
+    /// The devices it makes on this host that have no link-layer address.
+    #[must_use]
+    pub fn tunnels(&self, dual: bool) -> Vec<LinkName> {
+        match self {
+            Self::Ipip(_) => vec![drivers::ipip::name()],
+            Self::WireGuard(conf) => conf.names(dual),
+            Self::Vxlan(_) | Self::HostGw | Self::Extension(_) | Self::Alloc => Vec::new(),
         }
     }
 
@@ -68,7 +113,11 @@ impl Backend {
     pub fn devices(&self, dual: bool) -> Result<Vec<LinkName>, InvalidBackend> {
         match self {
             Self::Vxlan(conf) => conf.names(dual),
-            Self::HostGw | Self::Alloc => Ok(Vec::new()),
+            Self::HostGw
+            | Self::Ipip(_)
+            | Self::WireGuard(_)
+            | Self::Extension(_)
+            | Self::Alloc => Ok(Vec::new()),
         }
     }
 
@@ -82,6 +131,9 @@ impl Backend {
         match self {
             Self::Vxlan(conf) => conf.publish(macs, &mut value)?,
             Self::HostGw => host_gw::publish(underlay, &mut value)?,
+            Self::Ipip(_) => ipip::publish(&mut value),
+            Self::WireGuard(conf) => conf.publish(underlay, &mut value)?,
+            Self::Extension(conf) => conf.publish(underlay, &mut value),
             Self::Alloc => alloc::publish(&mut value),
         }
         Ok(value)
@@ -99,8 +151,10 @@ impl Backend {
         has_ipv6: bool,
     ) -> Result<Overlay, InvalidBackend> {
         let devices = match &self {
-            Self::Vxlan(conf) => conf.devices(&underlay, &subnet, macs, has_ipv6)?,
-            Self::HostGw | Self::Alloc => Vec::new(),
+            Self::Vxlan(conf) => Devices::Vxlan(conf.devices(&underlay, &subnet, macs, has_ipv6)?),
+            Self::Ipip(_) => Devices::Ipip(ipip::Conf::device(&underlay, &subnet)),
+            Self::WireGuard(conf) => Devices::WireGuard(conf.devices(&underlay, &subnet)),
+            Self::HostGw | Self::Extension(_) | Self::Alloc => Devices::None,
         };
         Ok(Overlay { backend: self, underlay, subnet, devices })
     }
@@ -112,14 +166,14 @@ pub struct Overlay {
     backend: Backend,
     underlay: Underlay,
     subnet: SubnetKey,
-    devices: Vec<drivers::vxlan::Device>,
+    devices: Devices,
 }
 
 impl Overlay {
     /// Largest packet in bytes that containers may send.
     #[must_use]
     pub fn mtu(&self) -> u32 {
-        drivers::vxlan::common_mtu(&self.devices).unwrap_or(self.underlay.mtu)
+        self.devices.mtu().unwrap_or(self.underlay.mtu)
     }
 
     /// The interface between hosts.
@@ -128,9 +182,15 @@ impl Overlay {
         &self.underlay.link
     }
 
+    /// The backend.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// The devices of this host.
     pub fn devices(&self) -> impl Iterator<Item = &LinkName> {
-        self.devices.iter().map(|device| &device.name)
+        self.devices.names().into_iter()
     }
 
     /// This host's subnets.
@@ -141,21 +201,13 @@ impl Overlay {
     /// What this host has apart from its peers.
     #[must_use]
     pub fn own(&self) -> NetState {
-        let mut state = NetState::default();
-        for device in &self.devices {
-            state.join(drivers::vxlan::device(device));
-        }
-        state
+        self.devices.state()
     }
 
     /// All that is this host's to change.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        if self.devices.is_empty() {
-            drivers::host_gw::scope()
-        } else {
-            drivers::vxlan::scope(&self.devices)
-        }
+        self.devices.scope()
     }
 
     /// What leads to a peer. `direct` is asked, where it matters, whether an address is on a link
@@ -171,10 +223,19 @@ impl Overlay {
         if let Some(net) = self.led_away(peer) {
             return Err(UnusablePeer::InTheWay(net));
         }
-        match &self.backend {
-            Backend::Alloc => Ok(NetState::default()),
-            Backend::Vxlan(conf) => conf.peer(&self.devices, peer, direct),
-            Backend::HostGw => host_gw::peer(&self.underlay, peer),
+        match (&self.backend, &self.devices) {
+            (Backend::Vxlan(conf), Devices::Vxlan(all)) => conf.peer(all, peer, direct),
+            (Backend::Ipip(conf), Devices::Ipip(device)) => conf.peer(device, peer, direct),
+            (Backend::WireGuard(conf), Devices::WireGuard(all)) => {
+                conf.peer(&self.underlay, all, peer)
+            }
+            (Backend::Extension(_), _) => {
+                expect_kind(peer, "extension").map(|()| NetState::default())
+            }
+            (Backend::HostGw, _) => host_gw::peer(&self.underlay, peer),
+            (Backend::Alloc | Backend::Vxlan(_) | Backend::Ipip(_) | Backend::WireGuard(_), _) => {
+                Ok(NetState::default())
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod peers;
 mod plan;
 mod retry;
 mod round;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod work;

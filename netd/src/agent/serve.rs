@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::insight::{Overdue, Running};
 use super::signals::Signals;
 use super::start::Started;
-use super::{Agent, AgentError, announce, guard, notify};
+use super::{Agent, AgentError, announce, guard, identity, notify};
 use crate::api::status::Backend;
 use crate::lease::{ClusterEvent, Keeper, Status};
 use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
@@ -28,6 +28,10 @@ pub(super) async fn serve(
     started: Started,
     signals: &mut Signals,
 ) -> Result<(), AgentError> {
+    let hooks = identity::hooks(agent, started.overlay.backend());
+    if let Some(hooks) = &hooks {
+        hooks.after(&started).await?;
+    }
     let goal = goal(agent, &started);
     let keeper = agent.leases.keep(started.held.clone());
     // Before the first look, so that nothing falls between.
@@ -39,7 +43,17 @@ pub(super) async fn serve(
         // It has ended only if it could not begin.
         let _ = reconciler.inputs().send(known);
     }
-    let _peers = forward(agent, agent.leases.watch(started.held.subnet), reconciler.inputs());
+    let mut peers = JoinSet::new();
+    let hooked = hooks.map(|hooks| {
+        let (send, events) = mpsc::unbounded_channel();
+        if let Some(view) = started.peers.clone() {
+            let _ = send.send(ClusterEvent::Reset(view));
+        }
+        peers.spawn(hooks.follow(started.overlay.clone(), events));
+        send
+    });
+    let events = agent.leases.watch(started.held.subnet);
+    forward(agent, events, reconciler.inputs(), hooked, &mut peers);
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
@@ -118,21 +132,28 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
     }
 }
 
-/// Hands the cluster's events to the loop, and to the memory.
-fn forward(agent: &Agent, mut events: mpsc::Receiver<ClusterEvent>, to: Inputs) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+/// Hands the cluster's events to the loop, to the memory, and to the commands where there are some.
+fn forward(
+    agent: &Agent,
+    mut events: mpsc::Receiver<ClusterEvent>,
+    to: Inputs,
+    hooked: Option<mpsc::UnboundedSender<ClusterEvent>>,
+    tasks: &mut JoinSet<()>,
+) {
     let (keep, kept) = mpsc::unbounded_channel();
     tasks.spawn(agent.memory.clone().follow(kept));
     tasks.spawn(async move {
         while let Some(event) = events.recv().await {
             // The memory ends with this task only.
             let _ = keep.send(event.clone());
+            if let Some(hooked) = &hooked {
+                let _ = hooked.send(event.clone());
+            }
             if to.send(Input::Cluster(event)).is_err() {
                 return;
             }
         }
     });
-    tasks
 }
 
 /// Writes the files for others once everything was made for the first time. Gives how long to

@@ -7,7 +7,7 @@ use kernel::Kernel;
 use netd_api::SubnetEnv;
 
 use super::memory::Remembered;
-use super::{Agent, AgentError, macs};
+use super::{Agent, AgentError, identity, macs};
 use crate::backend::{Backend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::lease::{AcquireError, ClusterView, ConfigError, Held, LeaseValue, SubnetKey, Wanted};
@@ -133,7 +133,9 @@ async fn resume(
         subnet = %held.subnet, peers = view.peers.len(), reason = away,
         "the store does not tell; going on with what was known before"
     );
-    let backend = Backend::parse(&config.backend).map_err(AgentError::Backend)?;
+    let shell = agent.options.extension_shell;
+    let backend = Backend::parse(&config.backend).and_then(|backend| backend.fits(shell));
+    let backend = backend.map_err(AgentError::Backend)?;
     let prepared = prepare(agent, config, backend).await?;
     held.value = prepared.value.clone();
     let started = finish(agent, prepared, held)?;
@@ -148,6 +150,7 @@ async fn prepare(
     let dual = config.ipv6.is_some();
     let mut kernel = Kernel::open(None);
     let underlay = interface(agent, &mut kernel, dual)?;
+    let backend = identity::complete(agent, backend, dual).await?;
     let devices = backend.devices(dual).map_err(AgentError::Backend)?;
     let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
     let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
@@ -181,7 +184,9 @@ fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, Agen
 async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
     loop {
         let reason = match agent.leases.config_text().await {
-            Ok((config, json)) => match Backend::parse(&config.backend) {
+            Ok((config, json)) => match Backend::parse(&config.backend)
+                .and_then(|backend| backend.fits(agent.options.extension_shell))
+            {
                 Ok(backend) => {
                     tracing::info!(network = %config.network, backend = backend.kind(), "network");
                     return Ok(Configuration { config, backend, json });

@@ -45,6 +45,8 @@ impl Default for Draft {
             health: None,
             state_dir: "/var/lib/netd".into(),
             run_dir: "/run/netd".into(),
+            extension_shell: false,
+            wireguard_key_file: "/run/flannel/wgkey".into(),
             cni_conf_dir: None,
             log: "info".to_owned(),
             subnet_ttl: Duration::from_secs(24 * 60 * 60),
