@@ -5,6 +5,7 @@
 //! configuration, interface, backend, lease, kernel, subnet.env, READY.
 
 mod announce;
+mod beside;
 mod error;
 mod extension;
 mod guard;

@@ -12,6 +12,7 @@ mod host_gw;
 mod ipip;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod vxlan;
 mod wireguard;
 
@@ -40,6 +41,8 @@ pub enum Backend {
     Ipip(ipip::Conf),
     /// Encrypted by WireGuard.
     WireGuard(wireguard::Conf),
+    /// Each packet in a datagram.
+    Udp(udp::Conf),
     /// Commands of the administrator's.
     Extension(extension::Conf),
     /// A subnet and nothing else.
@@ -60,6 +63,7 @@ impl Backend {
             "host-gw" => Ok(Self::HostGw),
             "ipip" => ipip::Conf::parse(&conf.options).map(Self::Ipip),
             "wireguard" => wireguard::Conf::parse(&conf.options).map(Self::WireGuard),
+            "udp" => udp::Conf::parse(&conf.options).map(Self::Udp),
             "extension" => extension::Conf::parse(&conf.options).map(Self::Extension),
             "alloc" => Ok(Self::Alloc),
             other => Err(InvalidBackend::Kind(other.to_owned())),
@@ -74,6 +78,7 @@ impl Backend {
             Self::HostGw => "host-gw",
             Self::Ipip(_) => "ipip",
             Self::WireGuard(_) => "wireguard",
+            Self::Udp(_) => "udp",
             Self::Extension(_) => "extension",
             Self::Alloc => "alloc",
         }
@@ -82,7 +87,7 @@ impl Backend {
     /// Whether it connects IPv6 subnets.
     #[must_use]
     pub fn has_ipv6(&self) -> bool {
-        !matches!(self, Self::Ipip(_))
+        !matches!(self, Self::Ipip(_) | Self::Udp(_))
     }
 
     /// Whether this host may run it: `shell` says that a shell may read the store's text.
@@ -101,6 +106,7 @@ impl Backend {
     pub fn tunnels(&self, dual: bool) -> Vec<LinkName> {
         match self {
             Self::Ipip(_) => vec![drivers::ipip::name()],
+            Self::Udp(_) => vec![drivers::udp::name()],
             Self::WireGuard(conf) => conf.names(dual),
             Self::Vxlan(_) | Self::HostGw | Self::Extension(_) | Self::Alloc => Vec::new(),
         }
@@ -116,6 +122,7 @@ impl Backend {
             Self::HostGw
             | Self::Ipip(_)
             | Self::WireGuard(_)
+            | Self::Udp(_)
             | Self::Extension(_)
             | Self::Alloc => Ok(Vec::new()),
         }
@@ -133,6 +140,7 @@ impl Backend {
             Self::HostGw => host_gw::publish(underlay, &mut value)?,
             Self::Ipip(_) => ipip::publish(&mut value),
             Self::WireGuard(conf) => conf.publish(underlay, &mut value)?,
+            Self::Udp(_) => udp::publish(&mut value),
             Self::Extension(conf) => conf.publish(underlay, &mut value),
             Self::Alloc => alloc::publish(&mut value),
         }
@@ -154,6 +162,7 @@ impl Backend {
             Self::Vxlan(conf) => Devices::Vxlan(conf.devices(&underlay, &subnet, macs, has_ipv6)?),
             Self::Ipip(_) => Devices::Ipip(ipip::Conf::device(&underlay, &subnet)),
             Self::WireGuard(conf) => Devices::WireGuard(conf.devices(&underlay, &subnet)),
+            Self::Udp(_) => Devices::Udp(udp::Conf::device(&underlay, &subnet)),
             Self::HostGw | Self::Extension(_) | Self::Alloc => Devices::None,
         };
         Ok(Overlay { backend: self, underlay, subnet, devices })
@@ -180,6 +189,12 @@ impl Overlay {
     #[must_use]
     pub fn parent(&self) -> &LinkName {
         &self.underlay.link
+    }
+
+    /// The network between hosts.
+    #[must_use]
+    pub fn underlay(&self) -> &Underlay {
+        &self.underlay
     }
 
     /// The backend.
@@ -229,13 +244,20 @@ impl Overlay {
             (Backend::WireGuard(conf), Devices::WireGuard(all)) => {
                 conf.peer(&self.underlay, all, peer)
             }
+            (Backend::Udp(_), Devices::Udp(device)) => udp::peer(device, peer),
             (Backend::Extension(_), _) => {
                 expect_kind(peer, "extension").map(|()| NetState::default())
             }
             (Backend::HostGw, _) => host_gw::peer(&self.underlay, peer),
-            (Backend::Alloc | Backend::Vxlan(_) | Backend::Ipip(_) | Backend::WireGuard(_), _) => {
-                Ok(NetState::default())
-            }
+            // A device of another backend than the one that made it there is not.
+            (
+                Backend::Alloc
+                | Backend::Vxlan(_)
+                | Backend::Ipip(_)
+                | Backend::WireGuard(_)
+                | Backend::Udp(_),
+                _,
+            ) => Ok(NetState::default()),
         }
     }
 

@@ -24,3 +24,4 @@ mod site;
 mod steady;
 mod store;
 mod subnets;
+mod udp;

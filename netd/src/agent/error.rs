@@ -62,6 +62,11 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// The data path of backend `udp`.
+    #[error(
+        "carry packets by UDP: device flannel0 and the port must be free, so flanneld be stopped"
+    )]
+    Path(#[source] io::Error),
     /// Signal handlers.
     #[error("handle signals")]
     Signals(#[source] io::Error),

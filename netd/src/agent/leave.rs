@@ -12,7 +12,9 @@ use cni::ErrorChain;
 use drivers::traffic::{self, Traffic};
 use ipnetwork::IpNetwork;
 use kernel::Kernel;
-use netstate::{Datapath, Desired, LinkName, LinkRef, Ns, NsNames, Plan, Scope, State, Step};
+use netstate::{
+    Datapath, Desired, LinkKind, LinkName, LinkRef, Ns, NsNames, Plan, Scope, State, Step,
+};
 
 use super::extension::Hooks;
 use super::lock::Lock;
@@ -112,6 +114,11 @@ async fn remembered(options: &Options) -> Result<Known, AgentError> {
     })
 }
 
+/// Whether the agent makes devices of this kind.
+fn is_ours(kind: &LinkKind) -> bool {
+    kind.is_tunnel() || *kind == LinkKind::Other("tun".to_owned())
+}
+
 impl Left {
     /// The last command of backend `extension`: what it has made only it can take back.
     async fn commands(&mut self, options: &Options, known: &Known) {
@@ -167,7 +174,7 @@ impl Left {
         scope.routes = true;
         for name in devices {
             match kernel.link_by_name(&Ns::Host, name) {
-                Ok(Some(there)) if there.link.kind.is_tunnel() => {
+                Ok(Some(there)) if is_ours(&there.link.kind) => {
                     scope.links.insert(LinkRef { ns: Ns::Host, name: name.clone() });
                 }
                 Ok(_) => {}

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::insight::{Overdue, Running};
 use super::signals::Signals;
 use super::start::Started;
-use super::{Agent, AgentError, announce, guard, identity, notify};
+use super::{Agent, AgentError, announce, beside, guard, notify};
 use crate::api::status::Backend;
 use crate::lease::{ClusterEvent, Keeper, Status};
 use crate::reconcile::{self, Goal, Input, Inputs, Reconciler};
@@ -28,10 +28,7 @@ pub(super) async fn serve(
     started: Started,
     signals: &mut Signals,
 ) -> Result<(), AgentError> {
-    let hooks = identity::hooks(agent, started.overlay.backend());
-    if let Some(hooks) = &hooks {
-        hooks.after(&started).await?;
-    }
+    let beside = beside::start(agent, &started).await?;
     let goal = goal(agent, &started);
     let keeper = agent.leases.keep(started.held.clone());
     // Before the first look, so that nothing falls between.
@@ -43,17 +40,8 @@ pub(super) async fn serve(
         // It has ended only if it could not begin.
         let _ = reconciler.inputs().send(known);
     }
-    let mut peers = JoinSet::new();
-    let hooked = hooks.map(|hooks| {
-        let (send, events) = mpsc::unbounded_channel();
-        if let Some(view) = started.peers.clone() {
-            let _ = send.send(ClusterEvent::Reset(view));
-        }
-        peers.spawn(hooks.follow(started.overlay.clone(), events));
-        send
-    });
     let events = agent.leases.watch(started.held.subnet);
-    forward(agent, events, reconciler.inputs(), hooked, &mut peers);
+    let _peers = forward(agent, events, reconciler.inputs(), beside.tell.clone());
     agent.standing.send_modify(|standing| standing.env = Some(started.env.clone()));
     let mut health = reconciler.health();
     let mut lease = keeper.status();
@@ -101,7 +89,7 @@ fn running(
     Running {
         subnet: started.held.subnet,
         backend: Backend {
-            kind: started.held.value.backend_type.clone(),
+            kind: started.overlay.backend().kind().to_owned(),
             interface: started.overlay.parent().to_string(),
             public_ip: started.held.value.public_ip.to_string(),
             mtu: started.overlay.mtu(),
@@ -132,28 +120,29 @@ fn goal(agent: &Agent, started: &Started) -> Goal {
     }
 }
 
-/// Hands the cluster's events to the loop, to the memory, and to the commands where there are some.
+/// Hands the cluster's events to the loop, to the memory, and to what else the backend consists of.
 fn forward(
     agent: &Agent,
     mut events: mpsc::Receiver<ClusterEvent>,
     to: Inputs,
-    hooked: Option<mpsc::UnboundedSender<ClusterEvent>>,
-    tasks: &mut JoinSet<()>,
-) {
+    beside: Option<mpsc::UnboundedSender<ClusterEvent>>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
     let (keep, kept) = mpsc::unbounded_channel();
     tasks.spawn(agent.memory.clone().follow(kept));
     tasks.spawn(async move {
         while let Some(event) = events.recv().await {
             // The memory ends with this task only.
             let _ = keep.send(event.clone());
-            if let Some(hooked) = &hooked {
-                let _ = hooked.send(event.clone());
+            if let Some(beside) = &beside {
+                let _ = beside.send(event.clone());
             }
             if to.send(Input::Cluster(event)).is_err() {
                 return;
             }
         }
     });
+    tasks
 }
 
 /// Writes the files for others once everything was made for the first time. Gives how long to

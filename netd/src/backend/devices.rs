@@ -11,6 +11,8 @@ pub(super) enum Devices {
     Ipip(drivers::ipip::Device),
     /// One for each family, or one for both.
     WireGuard(Vec<drivers::wireguard::Device>),
+    /// One, made by whoever carries its packets.
+    Udp(drivers::udp::Device),
     /// The backend makes none.
     None,
 }
@@ -21,6 +23,7 @@ impl Devices {
         match self {
             Self::Vxlan(all) => drivers::vxlan::common_mtu(all),
             Self::Ipip(device) => Some(device.mtu),
+            Self::Udp(device) => Some(device.mtu),
             Self::WireGuard(all) => all.iter().map(|device| device.mtu).min(),
             Self::None => None,
         }
@@ -30,6 +33,7 @@ impl Devices {
         match self {
             Self::Vxlan(all) => all.iter().map(|device| &device.name).collect(),
             Self::Ipip(device) => vec![&device.name],
+            Self::Udp(device) => vec![&device.name],
             Self::WireGuard(all) => all.iter().map(|device| &device.name).collect(),
             Self::None => Vec::new(),
         }
@@ -43,6 +47,7 @@ impl Devices {
                 all.iter().for_each(|device| state.join(drivers::vxlan::device(device)));
             }
             Self::Ipip(device) => state.join(drivers::ipip::device(device)),
+            Self::Udp(device) => state.join(drivers::udp::device(device)),
             Self::WireGuard(all) => {
                 all.iter().for_each(|device| state.join(drivers::wireguard::device(device)));
             }
@@ -56,6 +61,7 @@ impl Devices {
         match self {
             Self::Vxlan(all) => drivers::vxlan::scope(all),
             Self::Ipip(device) => drivers::ipip::scope(device),
+            Self::Udp(device) => drivers::udp::scope(device),
             Self::WireGuard(all) => drivers::wireguard::scope(all),
             Self::None => drivers::host_gw::scope(),
         }

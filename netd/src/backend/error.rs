@@ -10,7 +10,7 @@ pub enum InvalidBackend {
     /// flannel has more types, and had others.
     #[error(
         "Backend.Type {0:?} is none that netd has: use vxlan, host-gw, ipip, wireguard, \
-         extension or alloc"
+         udp, extension or alloc"
     )]
     Kind(String),
     /// A key of the wrong type, or out of range.

@@ -78,14 +78,15 @@ fn keys_are_read_in_any_case_with_flannels_defaults() {
 fn wrong_keys_are_named_with_the_remedy() {
     for (text, says) in [
         (
-            r#"{"Type":"udp"}"#,
-            "\"udp\" is none that netd has: use vxlan, host-gw, ipip, wireguard, extension or alloc",
+            r#"{"Type":"ipsec"}"#,
+            "\"ipsec\" is none that netd has: use vxlan, host-gw, ipip, wireguard, udp, extension",
         ),
-        (r#"{"Type":""}"#, "use vxlan, host-gw, ipip, wireguard, extension or alloc"),
+        (r#"{"Type":""}"#, "wireguard, udp, extension or alloc"),
         (r#"{"Type":"vxlan","VNI":0}"#, "use 1 to 16777215"),
         (r#"{"Type":"vxlan","VNI":16777216}"#, "use 1 to 16777215"),
         (r#"{"Type":"vxlan","Port":70000}"#, "Backend.Port"),
         (r#"{"Type":"vxlan","DirectRouting":"yes"}"#, "Backend.DirectRouting"),
+        (r#"{"Type":"udp","Port":0}"#, "cannot be 0"),
         (r#"{"Type":"ipip","DirectRouting":1}"#, "as in {\"Type\": \"ipip\""),
     ] {
         let error = backend(text).unwrap_err().to_string();
@@ -118,6 +119,7 @@ fn what_is_published_is_what_flannel_writes_byte_for_byte() {
         bytes(r#"{"Type":"ipip"}"#, false),
         r#"{"PublicIP":"10.0.0.1","PublicIPv6":null,"BackendType":"ipip"}"#
     );
+    assert_eq!(bytes(r#"{"Type":"udp"}"#, false), r#"{"PublicIP":"10.0.0.1","PublicIPv6":null}"#);
     assert_eq!(bytes(r#"{"Type":"alloc"}"#, false), r#"{"PublicIP":"10.0.0.1","PublicIPv6":null}"#);
 }
 
@@ -134,6 +136,7 @@ fn containers_get_the_smallest_mtu_of_all_families() {
     assert_eq!(overlay(r#"{"Type":"vxlan"}"#, true).mtu(), 1430);
     assert_eq!(overlay(r#"{"Type":"host-gw"}"#, true).mtu(), 1500);
     assert_eq!(overlay(r#"{"Type":"ipip"}"#, true).mtu(), 1480);
+    assert_eq!(overlay(r#"{"Type":"udp"}"#, true).mtu(), 1472);
 }
 
 #[test]

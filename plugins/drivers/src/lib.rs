@@ -22,6 +22,7 @@ pub mod ports;
 pub mod ruleset;
 pub mod spoofing;
 pub mod traffic;
+pub mod udp;
 pub mod vxlan;
 pub mod wireguard;
 

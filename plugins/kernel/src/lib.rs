@@ -24,6 +24,7 @@ mod settle;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tun;
 mod wireguard;
 pub mod xtables;
 
