@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use netstate::{Mac, NetState};
+use netstate::{LinkName, Mac, NetState, PublicKey};
 
 use super::Health;
 use super::retry::Retry;
@@ -163,5 +163,12 @@ impl Peers {
                 .iter()
                 .find_map(|(key, e)| e.unusable.as_ref().map(|why| format!("{key}: {why}")))
         });
+    }
+}
+
+impl Entry {
+    /// Whether a peer of a WireGuard link is to lead to it.
+    pub(super) fn wants_wg_peer(&self, id: &(LinkName, PublicKey)) -> bool {
+        self.wanted.wg_peers.contains_key(id)
     }
 }

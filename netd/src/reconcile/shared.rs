@@ -17,8 +17,8 @@ impl Work {
                 return false;
             };
             let id = (peer.link.clone(), peer.key);
-            let wants = |entry: &super::peers::Entry| entry.wanted.wg_peers.contains_key(&id);
-            self.peers.iter().filter(|(_, entry)| wants(entry)).take(enough).count() == enough
+            let wants = self.peers.iter().filter(|(_, entry)| entry.wants_wg_peer(&id));
+            wants.take(enough).count() == enough
         })
     }
 }
