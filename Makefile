@@ -22,7 +22,7 @@ SUDO := sudo --preserve-env
 endif
 export RUST_LIB_BACKTRACE ?= 0
 
-.PHONY: setup build demo test parsers bench lint install install-plugins
+.PHONY: setup build demo test parsers bench hot lint install install-plugins
 
 build:
 	e2e/setup
@@ -44,6 +44,11 @@ parsers:
 # Figures of one run compare with each other; --full attaches 1,000 containers with the peers too.
 bench: build
 	$(if $(filter-out 0,$(shell id -u)),sudo )$(BUILD)/bench $(BENCH)
+
+# The order of the plugins' functions in memory, from what a run of them uses. Needs valgrind.
+hot:
+	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --target $(TARGET) -p plugins
+	$(SUDO) e2e/hot $(BUILD)/plugins
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -87,11 +87,12 @@ fn own<'a>(leased: &'a Leased, claims: &Claims, asking: &Asking<'_>) -> Option<&
         of_attempt || record.is_some_and(|record| record.proves(&lease.subnet, session))
     });
     proven.or_else(|| {
-        leased.leases.iter().find(|lease| {
+        let mut at_address = leased.leases.iter().filter(|lease| lease.is_of(asking.public_ip));
+        let is_of_another = |lease: &&Lease| {
             let owner = claims.owner(&lease.subnet, lease.entry.session);
-            let of_another = owner.is_some_and(|(_, claim)| claim.life.is_some());
-            lease.is_of(asking.public_ip) && !of_another
-        })
+            owner.is_some_and(|(_, claim)| claim.life.is_some())
+        };
+        at_address.find(|lease| !is_of_another(lease))
     })
 }
 

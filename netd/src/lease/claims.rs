@@ -42,9 +42,15 @@ pub(super) struct Claim {
     pub(super) life: Option<SignOfLife>,
 }
 
-/// What all hosts say of themselves, by machine id.
+/// What all hosts say of themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Claims(BTreeMap<String, Claim>);
+pub(super) struct Claims {
+    /// By machine id.
+    hosts: BTreeMap<String, Claim>,
+    /// Machine ids by the subnet and the session of their records: a cluster of a thousand hosts
+    /// asks for the owner of each lease.
+    owners: BTreeMap<(String, Option<String>), String>,
+}
 
 impl Claims {
     /// Reads a listing of [`Keyspace::hosts`]. What cannot be read proves nothing.
@@ -54,20 +60,26 @@ impl Claims {
             match keys.host_of(&entry.key) {
                 Some((host, "lease")) => {
                     let record = serde_json::from_slice(&entry.value).ok();
-                    claims.0.entry(host.to_owned()).or_default().record = record;
+                    claims.hosts.entry(host.to_owned()).or_default().record = record;
                 }
                 Some((host, "live")) => {
                     let life = serde_json::from_slice(&entry.value).ok();
-                    claims.0.entry(host.to_owned()).or_default().life = life;
+                    claims.hosts.entry(host.to_owned()).or_default().life = life;
                 }
                 Some(_) | None => {}
+            }
+        }
+        for (machine_id, claim) in &claims.hosts {
+            if let Some(record) = &claim.record {
+                let lease = (record.subnet.clone(), record.lease.clone());
+                claims.owners.entry(lease).or_insert_with(|| machine_id.clone());
             }
         }
         claims
     }
 
     pub(super) fn of(&self, machine_id: &str) -> Option<&Claim> {
-        self.0.get(machine_id)
+        self.hosts.get(machine_id)
     }
 
     /// The host that proves a lease to be its own.
@@ -76,10 +88,9 @@ impl Claims {
         subnet: &SubnetKey,
         session: Option<Session>,
     ) -> Option<(&str, &Claim)> {
-        let found = self.0.iter().find(|(_, claim)| {
-            claim.record.as_ref().is_some_and(|record| record.proves(subnet, session))
-        });
-        found.map(|(machine_id, claim)| (machine_id.as_str(), claim))
+        let lease = (subnet.to_string(), session.map(|session| session.to_string()));
+        let (machine_id, claim) = self.hosts.get_key_value(self.owners.get(&lease)?)?;
+        Some((machine_id, claim))
     }
 }
 

@@ -74,7 +74,7 @@ async fn a_host_whose_address_changed_keeps_its_subnet() {
 #[tokio::test]
 async fn the_previous_subnet_is_taken_only_if_it_is_free_and_of_the_network() {
     let cluster = Cluster::new(NETWORK);
-    let with = async |number: u8, previous: &str| {
+    let with = async |number: u16, previous: &str| {
         let wanted = netd::lease::Wanted { previous: Some(key(previous)), ..wanted(number) };
         acquire(&cluster.host(number), &wanted).await.unwrap().subnet
     };
@@ -135,7 +135,7 @@ async fn hosts_that_start_together_get_a_subnet_each_and_then_none_is_left() {
 #[tokio::test]
 async fn of_two_hosts_that_race_for_the_last_subnet_one_gets_it() {
     let cluster = Cluster::new(TWO);
-    for round in 0..5_u8 {
+    for round in 0..5_u16 {
         let first = cluster.acquire(1).await.unwrap();
         let (two, three) = (10 + 2 * round, 11 + 2 * round);
         let (a, b) = tokio::join!(cluster.acquire(two), cluster.acquire(three));

@@ -160,6 +160,11 @@ impl Etcd {
             .sum()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// How many watches are open.
     pub(crate) fn watches(&self) -> u32 {
         let metrics = self.metrics();

@@ -16,6 +16,7 @@ mod command;
 mod conformance;
 mod etcd;
 mod events;
+mod fleet;
 mod follow;
 mod keep;
 mod race;

@@ -1,6 +1,7 @@
 //! A cluster: an etcd with a network configuration, and hosts.
 
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Cluster {
     }
 
     /// The access of the host of this number, with a connection of its own.
-    pub(crate) fn host(&self, number: u8) -> Leases {
+    pub(crate) fn host(&self, number: u16) -> Leases {
         leases(self.etcd.store(), number)
     }
 
@@ -39,7 +40,7 @@ impl Cluster {
     }
 
     /// Acquires a lease for the host of this number, at its usual address.
-    pub(crate) async fn acquire(&self, number: u8) -> Result<Held, AcquireError> {
+    pub(crate) async fn acquire(&self, number: u16) -> Result<Held, AcquireError> {
         acquire(&self.host(number), &wanted(number)).await
     }
 
@@ -64,7 +65,7 @@ impl Cluster {
     }
 }
 
-pub(crate) fn leases(store: Arc<dyn Store>, number: u8) -> Leases {
+pub(crate) fn leases(store: Arc<dyn Store>, number: u16) -> Leases {
     let keys = Keyspace::new("/coreos.com/network", "/netd/v1").unwrap();
     let host = Host {
         machine_id: format!("{number:032x}"),
@@ -74,8 +75,9 @@ pub(crate) fn leases(store: Arc<dyn Store>, number: u8) -> Leases {
     Leases::new(store, keys, host)
 }
 
-pub(crate) fn wanted(number: u8) -> Wanted {
-    let value = LeaseValue::new([192, 168, 0, number].into());
+pub(crate) fn wanted(number: u16) -> Wanted {
+    let [high, low] = number.to_be_bytes();
+    let value = LeaseValue::new(Ipv4Addr::from([192, 168, high, low]));
     Wanted { value, previous: None, time_to_live: TIME_TO_LIVE }
 }
 

@@ -4,8 +4,9 @@ use super::env::Env;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The namespace of the calling thread (proc_pid_task(5)).
-const OWN: &str = "/proc/thread-self/ns/net";
+/// The namespace of the main thread (proc_pid_ns(5)), the only one of a plugin. The way by
+/// `/proc/thread-self` is as long again.
+const OWN: &str = "/proc/self/ns/net";
 
 /// Whether CNI_NETNS_OVERRIDE switches the check off.
 pub(super) fn is_overridden(env: &Env) -> bool {
