@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use netstate::{LinkName, Mac, NetState, PublicKey};
+use netstate::{Mac, NetState};
 
 use super::Health;
 use super::retry::Retry;
@@ -91,6 +91,11 @@ impl Peers {
         self.entries.iter()
     }
 
+    /// How many want a peer of a WireGuard link.
+    pub(super) fn wanting(&self, id: &(netstate::LinkName, netstate::PublicKey)) -> usize {
+        self.entries.values().filter(|entry| entry.wanted.wg_peers.contains_key(id)).count()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -163,12 +168,5 @@ impl Peers {
                 .iter()
                 .find_map(|(key, e)| e.unusable.as_ref().map(|why| format!("{key}: {why}")))
         });
-    }
-}
-
-impl Entry {
-    /// Whether a peer of a WireGuard link is to lead to it.
-    pub(super) fn wants_wg_peer(&self, id: &(LinkName, PublicKey)) -> bool {
-        self.wanted.wg_peers.contains_key(id)
     }
 }

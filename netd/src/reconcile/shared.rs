@@ -16,9 +16,7 @@ impl Work {
             } else {
                 return false;
             };
-            let id = (peer.link.clone(), peer.key);
-            let wants = self.peers.iter().filter(|(_, entry)| entry.wants_wg_peer(&id));
-            wants.take(enough).count() == enough
+            self.peers.wanting(&(peer.link.clone(), peer.key)) >= enough
         })
     }
 }
