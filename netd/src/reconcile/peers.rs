@@ -91,9 +91,13 @@ impl Peers {
         self.entries.iter()
     }
 
-    /// How many want a peer of a WireGuard link.
-    pub(super) fn wanting(&self, id: &(netstate::LinkName, netstate::PublicKey)) -> usize {
-        self.entries.values().filter(|entry| entry.wanted.wg_peers.contains_key(id)).count()
+    /// How many want which peer of a WireGuard link.
+    pub(super) fn wg_claims(&self) -> BTreeMap<&(netstate::LinkName, netstate::PublicKey), usize> {
+        let mut claims = BTreeMap::new();
+        for id in self.entries.values().flat_map(|entry| entry.wanted.wg_peers.keys()) {
+            *claims.entry(id).or_default() += 1;
+        }
+        claims
     }
 
     pub(super) fn len(&self) -> usize {

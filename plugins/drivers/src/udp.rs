@@ -60,3 +60,22 @@ pub fn scope(device: &Device) -> Scope {
     scope.links.insert(LinkRef { ns: Ns::Host, name: device.name.clone() });
     scope
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_is_found_and_routes_lead_into_it() {
+        let subnet = "10.5.1.77/24".parse().unwrap();
+        let here = Device { name: name(), mtu: 1472, subnet };
+        let state = device(&here);
+        let link = &state.links[&name()];
+        assert!(!link.kind.is_made(), "no plan makes or removes it");
+        assert_eq!((link.mtu, link.up), (Some(1472), true));
+        assert_eq!(state.addrs.first().unwrap().net.to_string(), "10.5.1.0/32");
+        let route = peer(&here, "10.5.9.1/24".parse().unwrap()).routes.pop_first().unwrap();
+        assert_eq!((route.dst.to_string(), route.via), ("10.5.9.0/24".to_owned(), None));
+        assert_eq!(route.dev, Some(name()));
+    }
+}
