@@ -8,6 +8,7 @@
 #     exchange                 ping and TCP both ways between c1 and c2, over each family there is
 #     survives                 kills netd on both hosts and starts it again, while pings go on both
 #                              ways: none may be lost, and the new agents find nothing to change
+#     cleans                   netd cleanup takes away all that netd has made on h1
 #     through DEVICE           what c1 and c2 say to each other goes through this device of h1
 declare -A agents v4 v6
 store=http://192.0.2.254:2379
@@ -43,17 +44,23 @@ cluster() {
 }
 
 agent() {
-    nsenter --net="/run/netns/$1" -- unshare --mount --uts bash -c '
+    as_host "$1" /opt/e2e/netd run --etcd-endpoints "$store" --iface eth0 \
+        --healthz-ip 127.0.0.1 --healthz-port 8081 --log debug >>"/run/$1/log" 2>&1 &
+    agents[$1]=$!
+}
+
+# Becomes a program on a host.
+as_host() {
+    local name=$1
+    shift
+    exec nsenter --net="/run/netns/$name" -- unshare --mount --uts bash -c '
         set -e
         busybox hostname "$0"
         mount --bind "/run/$0/flannel" /run/flannel
         mount --bind "/run/$0/netd" /run/netd
         mount --bind "/run/$0/lib" /var/lib/netd
         mount --bind "/run/$0/machine-id" /etc/machine-id
-        exec /opt/e2e/netd run --etcd-endpoints "$1" --iface eth0 \
-            --healthz-ip 127.0.0.1 --healthz-port 8081 --log debug' "$1" "$store" \
-        >>"/run/$1/log" 2>&1 &
-    agents[$1]=$!
+        exec "$@"' "$name" "$@"
 }
 
 ready() {
@@ -135,6 +142,15 @@ survives() {
 # How often the agents have found something to change: not when they start again.
 differed() {
     cat /run/h1/log /run/h2/log | grep -c 'the kernel differed'
+}
+
+cleans() {
+    kill "${agents[h1]}"
+    wait "${agents[h1]}"
+    inside h1 ip -o link show | grep -q flannel
+    (as_host h1 /opt/e2e/netd cleanup --etcd-endpoints "$store")
+    same "$(inside h1 ip -o link show | grep flannel || true)" ''
+    same "$(inside h1 ip route show proto 78)" ''
 }
 
 other() {

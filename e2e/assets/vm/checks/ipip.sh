@@ -19,3 +19,5 @@ inside h1 ip -d link show flannel.ipip | grep -q 'local 192.0.2.1 '
 inside h1 ip route flush proto 78
 within 5 pings c1 "${v4[c2]}"
 through flannel.ipip
+
+cleans

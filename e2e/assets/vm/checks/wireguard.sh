@@ -71,3 +71,5 @@ if [ "$mode" = auto ]; then
     within 2 pings c1 "${v4[c2]}"
     within 2 pings c1 "${v6[c2]}"
 fi
+
+cleans
