@@ -28,6 +28,7 @@ pub mod record;
 mod require;
 pub mod rtnetlink;
 pub mod runtimes;
+pub mod scale;
 pub mod snapshot;
 pub mod vm;
 mod wait;

@@ -179,16 +179,28 @@ impl Node {
     ///
     /// When a plugin fails.
     pub fn add_by(&self, name: &str, conflist: Value) -> Result<Member> {
-        let container = self.host.add_container(name)?;
-        let mut chain = Chain::new(conflist);
-        let result = chain.add(&Cni::new(&container))?;
-        let address = result.pointer("/ips/0/address").and_then(Value::as_str);
-        let ip = address.and_then(|text| text.split('/').next()).context("an address")?.parse()?;
-        Ok(Member { container, ip, chain })
+        Member::attach(self.host.add_container(name)?, conflist)
     }
 }
 
 impl Member {
+    /// Attaches a container that is there, with the list that flannel's manifest installs.
+    ///
+    /// # Errors
+    ///
+    /// When a plugin fails.
+    pub fn of(container: Container) -> Result<Self> {
+        Self::attach(container, conflist())
+    }
+
+    fn attach(container: Container, conflist: Value) -> Result<Self> {
+        let mut chain = Chain::new(conflist);
+        let result = chain.add(&Cni::new(&container))?;
+        let address = result.pointer("/ips/0/address").and_then(Value::as_str);
+        let ip = address.and_then(|text| text.split('/').next()).context("an address")?.parse()?;
+        Ok(Self { container, ip, chain })
+    }
+
     /// Detaches it.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::config::options::with_two_dashes;
+
 /// Container networking for Linux.
 #[derive(Debug, Parser)]
 #[command(name = "netd", version, propagate_version = true)]
@@ -60,7 +62,7 @@ pub fn main() -> ExitCode {
     let text: Option<Vec<_>> = std::env::args_os().skip(1).map(|a| a.into_string().ok()).collect();
     let done = match text {
         Some(options) if run::is_flannels(&options) => run::run_with(&options),
-        _ => Cli::try_parse().map_err(anyhow::Error::from).and_then(|cli| match cli.command {
+        text => parsed(text).map_err(anyhow::Error::from).and_then(|cli| match cli.command {
             Command::Cni(command) => cni::run(&command),
             Command::Run(args) => run::run(&args),
             Command::Status(args) => agent::status::run(&args),
@@ -73,4 +75,15 @@ pub fn main() -> ExitCode {
         }),
     };
     done.unwrap_or_else(|error| failure::report(&error))
+}
+
+/// What clap makes of the arguments. Those of the commands that ask the store may be written with
+/// one dash, as in a unit file of flanneld's.
+fn parsed(words: Option<Vec<String>>) -> Result<Cli, clap::Error> {
+    match words {
+        Some(words) if words.first().is_some_and(|word| word == "lease" || word == "config") => {
+            Cli::try_parse_from(std::iter::once("netd".to_owned()).chain(with_two_dashes(&words)))
+        }
+        Some(_) | None => Cli::try_parse(),
+    }
 }

@@ -14,7 +14,9 @@ mod apply;
 mod burst;
 mod counts;
 mod inbox;
+mod notice;
 mod peers;
+mod places;
 mod plan;
 mod retry;
 mod round;
@@ -28,14 +30,16 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use drivers::firewall::iptables;
 use drivers::traffic::Traffic;
 use drivers::vxlan::ROUTE_PROTOCOL;
 use kernel::Kernel;
 use kernel::events::{Events, Own};
+use netstate::nft::Family;
 use tokio::sync::{oneshot, watch};
 
 use crate::backend::Overlay;
-use crate::lease::ClusterEvent;
+use crate::lease::{ClusterEvent, SubnetKey};
 
 pub use counts::{Counts, LastRound};
 pub use inbox::{Ended, Inputs};
@@ -90,6 +94,10 @@ pub struct Health {
     pub reasons: BTreeMap<&'static str, usize>,
     /// The reason for one of them.
     pub reason: Option<String>,
+    /// Peers whose subnet is outside the network.
+    pub outside: usize,
+    /// One of them.
+    pub outsider: Option<SubnetKey>,
 }
 
 /// Hears of whatever the loop keeps and somebody else touches, in the calling thread's network
@@ -99,7 +107,10 @@ pub struct Health {
 /// Where a netlink socket cannot be opened.
 pub fn listen() -> io::Result<Events> {
     let table = drivers::traffic::id();
-    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, thread: THREAD })
+    let families = [Family::Ip, Family::Ip6].into_iter();
+    let names = ["FORWARD", iptables::CNI_FORWARD];
+    let chains = families.flat_map(|ip| names.map(|name| iptables::chain(ip, name))).collect();
+    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, chains, thread: THREAD })
 }
 
 /// The loop, from outside. Dropping it ends the loop; the kernel keeps what was made.

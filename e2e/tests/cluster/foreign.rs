@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::rtnetlink::{Made, wait_until_made};
-use e2e::{PATIENCE, PREFIX};
+use e2e::{NETD, PATIENCE, PREFIX, Place as _};
 
 use crate::site::{Site, VXLAN, all_reach_all, run};
 
@@ -72,6 +73,44 @@ fn a_lease_that_flanneld_wrote_is_a_peer() -> Result<()> {
         wait_until_made(host, "the peer", PATIENCE, |made| *made == peer)?;
         site.etcd.ctl(&["del", &key])?;
         wait_until_made(host, "nothing of it", PATIENCE, BTreeSet::is_empty)
+    })
+}
+
+/// As of a host that was given another subnet; here one outside the network, which flannel takes, too.
+#[test]
+fn of_a_host_with_two_leases_one_ends_without_the_other_and_an_outsider_is_named() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 1, &[])?;
+        let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
+        let [outside, inside] =
+            ["10.6.9.0", FREE].map(|base| format!("{PREFIX}/subnets/{base}-24"));
+        for key in [&inside, &outside] {
+            site.etcd.ctl(&["put", key, value])?;
+        }
+        let host = site.nodes[0].host.clone();
+        // Two routes, two neighbours, and one place where the device is.
+        let mut all = BTreeSet::new();
+        wait_until_made(&host, "both leases", PATIENCE, |made| {
+            all.clone_from(made);
+            made.len() == 5
+        })?;
+        let status = host.run(&[NETD, "status"])?.stdout;
+        ensure!(status.contains("2, 1 of them outside the network (10.6.9.0-24)"), "{status}");
+        site.etcd.ctl(&["put", &outside, value])?;
+        site.etcd.ctl(&["del", &outside])?;
+        let base: std::net::IpAddr = "10.6.9.0".parse()?;
+        all.retain(|made| match made {
+            Made::Route { via, .. } => *via != base,
+            Made::Neighbour(ip, _) => *ip != base,
+            Made::Forwarding(..) => true,
+        });
+        // At once, not with the next look at everything.
+        wait_until_made(&host, "the other lease, whole", Duration::from_secs(5), |made| {
+            *made == all
+        })?;
+        let log = site.nodes[0].agent()?.log();
+        assert_eq!(log.matches("outside the network").count(), 1, "{log}");
+        Ok(())
     })
 }
 

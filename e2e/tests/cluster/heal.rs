@@ -1,9 +1,7 @@
 //! What breaks and heals.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
-use e2e::{PATIENCE, Place as _, probe, wait_until};
+use e2e::{PATIENCE, Place as _, probe};
 use rustix::process::Signal;
 
 use crate::site::{Site, VXLAN, all_reach_all, run};
@@ -69,20 +67,5 @@ fn an_outage_of_the_store_disturbs_no_container_and_is_made_up_for() -> Result<(
         site.nodes[2].wait_ready()?;
         let late = site.nodes[2].add("web")?;
         members[0].wait_to_reach(late.ip, PATIENCE)
-    })
-}
-
-#[test]
-fn a_lease_that_somebody_deletes_is_taken_again() -> Result<()> {
-    run(|lab| {
-        let site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
-        let members = site.members()?;
-        let key = format!("{}/subnets/{}", e2e::PREFIX, site.nodes[0].key()?);
-        let before = site.etcd.list(&key)?;
-        site.etcd.ctl(&["del", &key])?;
-        wait_until("the same lease again", PATIENCE, || {
-            site.etcd.list(&key).is_ok_and(|now| now == before)
-        })?;
-        members[1].wait_to_reach(members[0].ip, Duration::from_secs(5))
     })
 }

@@ -1,57 +1,13 @@
 //! A thousand hosts: what they cost one of them. Figures go to standard error; bounds in time are
-//! for a busy machine, counts are held closely.
+//! for a busy machine, counts are held closely. `make bench` has the same without bounds.
 
 use std::io::Write as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Host, Node, PATIENCE, Place as _};
+use e2e::{Node, Place as _, scale};
 
-use crate::site::{Site, VXLAN, run};
-
-/// Writes leases of hosts by etcd's JSON gateway: all of them, a hundred in a transaction; or
-/// changes, each when the one before has reached the kernel of the host on which this runs.
-/// Arguments: URL, the first and the one after the last host, the second byte of the first MACs,
-/// how many changes (0: all of them once).
-const PEERS: &str = r#"
-import base64, json, socket, sys, urllib.request
-url, first, last, version, changes = sys.argv[1], *map(int, sys.argv[2:6])
-b = lambda text: base64.b64encode(text.encode()).decode()
-mac = lambda n, version: bytes([2, version, 0, 0, n >> 8, n & 255])
-def put(n, version):
-    value = '{"PublicIP":"192.0.2.%d","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"%s"}}' % (100 + n % 100, mac(n, version).hex(':'))
-    key = '/coreos.com/network/subnets/10.%d.%d.0-24' % (100 + (n >> 8), n & 255)
-    return {'requestPut': {'key': b(key), 'value': b(value)}}
-def write(puts):
-    urllib.request.urlopen(url + '/v3/kv/txn', json.dumps({'success': puts}).encode()).read()
-if not changes:
-    for begin in range(first, last, 100):
-        write([put(n, version) for n in range(begin, min(begin + 100, last))])
-kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-kernel.bind((0, 1 << 2))  # RTMGRP_NEIGH
-kernel.settimeout(20)
-def is_made(message, mac):  # RTM_NEWNEIGH, AF_BRIDGE
-    return message[4:6] == bytes([28, 0]) and message[16] == 7 and mac in message
-for change in range(changes):
-    n, now = first + change % (last - first), version + change // (last - first)
-    write([put(n, now)])
-    while not is_made(kernel.recv(1 << 16), mac(n, now)):
-        pass
-"#;
-
-/// Changes that are measured.
-const EVENTS: u32 = 200;
-/// Changes before: the look at everything that follows the start ends among them.
-const BEFORE: u32 = 50;
-
-/// What the whole agent spends on one peer's change, where nothing else happens.
-#[derive(Debug)]
-struct Cost {
-    /// Processor time in microseconds.
-    time: u64,
-    /// System calls, but for those by which threads wait for each other.
-    calls: f64,
-}
+use crate::site::{Site, run};
 
 #[test]
 fn a_thousand_peers_cost_little_memory_and_one_event_the_same_as_among_ten() -> Result<()> {
@@ -60,23 +16,25 @@ fn a_thousand_peers_cost_little_memory_and_one_event_the_same_as_among_ten() -> 
     }
     run(|lab| {
         let mut site = Site::without_nodes(lab)?;
-        site.etcd.configure(&VXLAN.replace("10.5.0.0/16", "10.0.0.0/8"))?;
-        peers(&site, &site.internet.host, (0, 10), 1, 0)?;
+        site.etcd.configure(scale::NETWORK)?;
+        scale::populate(&site.etcd, &site.internet.host, 10)?;
         site.add(lab, "host1", &["-log=warn"])?;
-        site.nodes[0].wait_ready()?;
-        let among_ten = event(&mut site, 10)?;
-        site.nodes[0].stop()?;
-        peers(&site, &site.internet.host, (0, 1000), 1, 0)?;
+        let Site { nodes, etcd, internet, .. } = &mut site;
+        let node: &mut Node = nodes.first_mut().context("a host")?;
+        node.wait_ready()?;
+        let among_ten = scale::event(node, etcd, 10)?;
+        node.stop()?;
+        scale::populate(etcd, &internet.host, 1000)?;
         // From nothing, as after a reboot.
-        site.nodes[0].host.sh("ip link del flannel.1")?;
+        node.host.sh("ip link del flannel.1")?;
         let start = Instant::now();
-        site.nodes[0].resume()?;
-        site.nodes[0].wait_ready()?;
+        node.resume()?;
+        node.wait_ready()?;
         let ready = start.elapsed();
-        let shown = site.nodes[0].host.run(&["ip", "route", "show", "proto", "78"])?.stdout;
+        let shown = node.host.run(&["ip", "route", "show", "proto", "78"])?.stdout;
         assert_eq!(shown.lines().count(), 1000);
-        let among_thousand = event(&mut site, 1000)?;
-        let memory = memory(&mut site.nodes[0])?;
+        let among_thousand = scale::event(node, etcd, 1000)?;
+        let memory = scale::memory(node)?;
         writeln!(
             std::io::stderr(),
             "1000 peers: ready after {ready:?}, {memory} KiB; one event: {among_thousand:?}, among \
@@ -92,71 +50,4 @@ fn a_thousand_peers_cost_little_memory_and_one_event_the_same_as_among_ten() -> 
         ensure!(more.abs() < 0.25, "{among_thousand:?}, {among_ten:?}");
         Ok(())
     })
-}
-
-fn peers(
-    site: &Site,
-    on: &Host,
-    (first, last): (u32, u32),
-    version: u32,
-    changes: u32,
-) -> Result<()> {
-    let numbers = [first, last, version, changes].map(|number| number.to_string());
-    let command = on.command(&["python3", "-c", PEERS, site.etcd.url()]);
-    command.args(numbers).run().map(drop)
-}
-
-/// What one change costs, one after the other.
-fn event(site: &mut Site, peers_there: u32) -> Result<Cost> {
-    let range = (peers_there.saturating_sub(EVENTS), peers_there);
-    let host = first(site)?.host.clone();
-    peers(site, &host, range, 2, BEFORE)?;
-    let before = cpu(first(site)?)?;
-    peers(site, &host, range, 20, EVENTS)?;
-    let time = (cpu(first(site)?)? - before) / u64::from(EVENTS) / 1000;
-    let calls = calls(&host, || peers(site, &host, range, 50, EVENTS))?;
-    Ok(Cost { time, calls: calls / f64::from(EVENTS) })
-}
-
-/// System calls that the agent makes meanwhile, without those on locks.
-fn calls(host: &Host, meanwhile: impl FnOnce() -> Result<()>) -> Result<f64> {
-    const COUNTS: &str = "/run/calls";
-    let agent = host.run(&["pidof", "netd"])?.stdout;
-    let words = ["strace", "-f", "-c", "-U", "calls,name", "-o", COUNTS, "-p", agent.trim()];
-    let mut strace = host.spawn("strace", &words)?;
-    strace.wait_for_log("attached", PATIENCE)?;
-    meanwhile()?;
-    strace.stop()?;
-    let counts = host.read(COUNTS)?;
-    let mut sum = 0.0;
-    for line in counts.lines().filter(|line| !line.contains("futex") && !line.contains("total")) {
-        if let Some(Ok(count)) = line.split_whitespace().next().map(str::parse::<f64>) {
-            sum += count;
-        }
-    }
-    ensure!(sum > 0.0, "what strace counted: {counts}");
-    Ok(sum)
-}
-
-fn first(site: &mut Site) -> Result<&mut Node> {
-    site.nodes.first_mut().context("a host")
-}
-
-/// Nanoseconds that the agent's threads have run (`/proc/PID/task/TID/schedstat`).
-fn cpu(node: &mut Node) -> Result<u64> {
-    let pid = node.agent()?.pid().as_raw_nonzero();
-    let mut sum = 0;
-    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
-        sum += text.split(' ').next().context("a time")?.parse::<u64>()?;
-    }
-    Ok(sum)
-}
-
-/// Resident memory in KiB.
-fn memory(node: &mut Node) -> Result<u64> {
-    let pid = node.agent()?.pid().as_raw_nonzero();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    line.trim().trim_end_matches(" kB").parse().context("a number")
 }

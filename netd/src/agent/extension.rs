@@ -186,7 +186,7 @@ mod tests {
     fn each_host_is_told_of_once() {
         let peer = |n: u8, ip: &str| {
             let subnet = format!("10.5.{n}.0-24").parse().unwrap();
-            Peer { subnet, value: LeaseValue::new(ip.parse().unwrap()) }
+            Peer { subnet, value: LeaseValue::new(ip.parse().unwrap()), revision: 1 }
         };
         let mut known = BTreeMap::new();
         let mut told = |event| {

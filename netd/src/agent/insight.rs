@@ -193,6 +193,8 @@ fn peers(standing: &Standing) -> Peers {
         unconnected: health.unconnected as u64,
         reasons,
         example: health.reason.clone(),
+        outside: health.outside as u64,
+        outsider: health.outsider.map(|key| key.to_string()),
     }
 }
 
@@ -204,6 +206,7 @@ fn reconcile(trouble: Option<String>, counts: &Counts) -> Reconcile {
             age_seconds: seconds(last.ended.elapsed()),
             duration_seconds: last.took.as_secs_f64(),
         }),
+        first_seconds: counts.first_round.map(|took| took.as_secs_f64()),
         rounds: counts.rounds,
         failed_rounds: counts.failed_rounds,
         steps_applied: counts.applied,

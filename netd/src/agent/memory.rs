@@ -154,7 +154,7 @@ impl Memory {
     async fn peers(&self) -> Result<BTreeMap<SubnetKey, Peer>, Error> {
         let peer = |(subnet, value): (SubnetKey, Vec<u8>)| {
             let value = LeaseValue::decode(&value).ok()?;
-            Some((subnet, Peer { subnet, value }))
+            Some((subnet, Peer { subnet, value, revision: 0 }))
         };
         Ok(self.entries().await?.into_iter().filter_map(peer).collect())
     }
@@ -220,7 +220,7 @@ mod tests {
 
     fn peer(subnet: &str, last: u8) -> Peer {
         let value = LeaseValue::new([192, 0, 2, last].into());
-        Peer { subnet: subnet.parse().unwrap(), value }
+        Peer { subnet: subnet.parse().unwrap(), value, revision: 0 }
     }
 
     fn view(peers: &[Peer]) -> ClusterView {

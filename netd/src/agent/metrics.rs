@@ -167,7 +167,7 @@ mod tests {
         let lease =
             status::Lease { state: Lease::Held, age_seconds: Some(1.5), ..Default::default() };
         let reasons = [("other-backend".to_owned(), 2)].into();
-        let peers = status::Peers { total: 3, unconnected: 2, reasons, example: None };
+        let peers = status::Peers { total: 3, unconnected: 2, reasons, ..Default::default() };
         let reconcile = status::Reconcile { steps_applied: 7, ..Default::default() };
         let report = Report { ready: true, lease, peers, reconcile, ..Default::default() };
         let text = text(report).unwrap();

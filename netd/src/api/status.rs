@@ -108,6 +108,8 @@ pub struct Reconcile {
     pub trouble: Option<String>,
     /// The latest look at everything.
     pub last: Option<LastRound>,
+    /// How long the first one took after which all was well: with it all peers were connected.
+    pub first_seconds: Option<f64>,
     /// Looks at everything after which all was well.
     pub rounds: u64,
     /// Looks at everything that failed.
@@ -148,4 +150,8 @@ pub struct Peers {
     pub reasons: BTreeMap<String, u64>,
     /// One of them, with its reason.
     pub example: Option<String>,
+    /// How many have a subnet outside the network; they are connected.
+    pub outside: u64,
+    /// The subnet of one of them.
+    pub outsider: Option<String>,
 }

@@ -42,7 +42,7 @@ fn overlay(text: &str, dual: bool) -> Overlay {
 
 pub(super) fn peer(subnet: &str, value: &str) -> Peer {
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: subnet.parse().unwrap(), value }
+    Peer { subnet: subnet.parse().unwrap(), value, revision: 1 }
 }
 
 fn flannel_peer() -> Peer {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::store::StoreOptions;
 use draft::Draft;
 use flags::CommandLine;
+pub use flags::with_two_dashes;
 pub use store_flags::{RunDirFlags, StoreFlags};
 pub use table::usage;
 

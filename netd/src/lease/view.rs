@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::leased::{lease, subnet_of};
 use super::{Keyspace, LeaseValue, SubnetKey};
-use crate::store::{Change, Entry, Followed, Listing};
+use crate::store::{Change, Entry, Followed, Listing, Revision};
 
 /// Another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,9 @@ pub struct Peer {
     pub subnet: SubnetKey,
     /// What it publishes.
     pub value: LeaseValue,
+    /// When it was written so, 0 where that is not known: of two leases that contradict each other
+    /// the later is right.
+    pub revision: Revision,
 }
 
 /// All other hosts; never this one.
@@ -113,7 +116,14 @@ impl View {
             return Ok(None);
         }
         match lease.value {
-            Ok(value) => Ok(Some(Peer { subnet: lease.subnet, value })),
+            // One that is written again with the same value stays what it was.
+            Ok(value) => match self.known.peers.get(&lease.subnet) {
+                Some(known) if known.value == value => Ok(Some(known.clone())),
+                Some(_) | None => {
+                    let revision = lease.entry.mod_revision;
+                    Ok(Some(Peer { subnet: lease.subnet, value, revision }))
+                }
+            },
             Err(error) => Err(Unreadable {
                 subnet: Some(lease.subnet),
                 key: lease.entry.key,

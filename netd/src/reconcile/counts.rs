@@ -21,6 +21,8 @@ pub struct Counts {
     pub rounds: u64,
     /// Looks at everything that failed.
     pub failed_rounds: u64,
+    /// How long the first of those took, with which all peers were connected.
+    pub first_round: Option<Duration>,
     /// The latest look at everything.
     pub last_round: Option<LastRound>,
 }
@@ -48,11 +50,12 @@ impl Work {
     /// Counts a look at everything that has ended now.
     pub(super) fn count_round(&self, began: Instant, succeeded: bool) {
         let ended = Instant::now();
+        let took = ended.duration_since(began);
         self.count(|counts| {
+            counts.first_round = counts.first_round.or(succeeded.then_some(took));
             counts.rounds += u64::from(succeeded);
             counts.failed_rounds += u64::from(!succeeded);
-            counts.last_round =
-                Some(LastRound { ended, took: ended.duration_since(began), succeeded });
+            counts.last_round = Some(LastRound { ended, took, succeeded });
         });
     }
 }

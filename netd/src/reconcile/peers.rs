@@ -1,86 +1,64 @@
 //! The peers, what is wanted for each, and which of them wait for another attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Instant;
 
-use netstate::{Mac, NetState};
+use netstate::NetState;
 
 use super::Health;
+use super::places::{Claim, Place, Places};
 use super::retry::Retry;
 use crate::backend::UnusablePeer;
 use crate::lease::{Peer, SubnetKey};
 
 /// The kind of reason where the kernel has refused what leads to a peer.
 const REFUSED: &str = "kernel-refused";
+/// The kind of reason where another peer has what it needs.
+const CLASH: &str = "clash";
 
 /// All peers.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     entries: BTreeMap<SubnetKey, Entry>,
-    /// Base addresses of subnets: destination of the route and address of the neighbour.
-    by_base: BTreeMap<IpAddr, SubnetKey>,
-    by_mac: BTreeMap<Mac, SubnetKey>,
+    places: Places,
     /// Those that wait, by when.
     waiting: BTreeSet<(Instant, SubnetKey)>,
     /// How many peers cannot be used, by the kind of the reason.
     unusable: BTreeMap<&'static str, usize>,
+    /// Those in whose place is another's entry, and why.
+    clashes: BTreeMap<SubnetKey, String>,
+    /// Those outside the network.
+    outside: BTreeSet<SubnetKey>,
 }
 
 /// A peer.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) peer: Peer,
-    /// What leads to it; empty where it cannot be used.
-    pub(super) wanted: NetState,
+    /// What is to lead to it; empty where it cannot be used.
+    wanted: NetState,
     unusable: Option<UnusablePeer>,
     retry: Option<Retry>,
 }
 
+/// What the kernel was made to hold before a change, for each peer that it may matter to.
+pub(super) type Before = BTreeMap<SubnetKey, NetState>;
+
 impl Peers {
-    /// Puts a peer in the place of what was known of it, and gives what was wanted for it before.
-    pub(super) fn put(&mut self, peer: Peer, wanted: Result<NetState, UnusablePeer>) -> NetState {
+    /// Puts a peer in the place of what was known of it.
+    pub(super) fn put(&mut self, peer: Peer, wanted: Result<NetState, UnusablePeer>) -> Before {
         let key = peer.subnet;
-        let before = self.remove(&key);
         let (wanted, unusable) = match wanted {
             Ok(wanted) => (wanted, None),
             Err(why) => (NetState::default(), Some(why)),
         };
-        if let Some(why) = &unusable {
-            *self.unusable.entry(why.kind()).or_default() += 1;
-        }
-        for net in key.networks() {
-            self.by_base.insert(net.network(), key);
-        }
-        for entry in &wanted.fdb {
-            self.by_mac.insert(entry.mac, key);
-        }
-        self.entries.insert(key, Entry { peer, wanted, unusable, retry: None });
-        before
+        self.change(key, Some(Entry { peer, wanted, unusable, retry: None }))
     }
 
-    /// Forgets a peer, and gives what was wanted for it.
-    pub(super) fn remove(&mut self, key: &SubnetKey) -> NetState {
-        let Some(entry) = self.entries.remove(key) else { return NetState::default() };
-        if let Some(why) = &entry.unusable
-            && let Some(count) = self.unusable.get_mut(why.kind())
-        {
-            *count -= 1;
-        }
-        if let Some(retry) = entry.retry {
-            self.waiting.remove(&(retry.due, *key));
-        }
-        for net in key.networks() {
-            if self.by_base.get(&net.network()) == Some(key) {
-                self.by_base.remove(&net.network());
-            }
-        }
-        for fdb in &entry.wanted.fdb {
-            if self.by_mac.get(&fdb.mac) == Some(key) {
-                self.by_mac.remove(&fdb.mac);
-            }
-        }
-        entry.wanted
+    /// Forgets a peer.
+    pub(super) fn remove(&mut self, key: &SubnetKey) -> Before {
+        self.outside.remove(key);
+        self.change(*key, None)
     }
 
     pub(super) fn get(&self, key: &SubnetKey) -> Option<&Entry> {
@@ -104,14 +82,21 @@ impl Peers {
         self.entries.len()
     }
 
-    /// The peer whose subnet begins with an address.
-    pub(super) fn based_at(&self, base: IpAddr) -> Option<SubnetKey> {
-        self.by_base.get(&base).copied()
+    /// What the kernel is to hold for a peer: what is wanted, less what is in places that another
+    /// has.
+    pub(super) fn held(&self, key: &SubnetKey) -> NetState {
+        let Some(entry) = self.entries.get(key) else { return NetState::default() };
+        Place::only(&entry.wanted, |place| self.holder(place) == Some(*key))
     }
 
-    /// The peer with a link-layer address.
-    pub(super) fn at_mac(&self, mac: Mac) -> Option<SubnetKey> {
-        self.by_mac.get(&mac).copied()
+    /// Whose entry is in a place.
+    pub(super) fn holder(&self, place: Place) -> Option<SubnetKey> {
+        self.places.holder(place)
+    }
+
+    /// Notes that a peer's subnet is outside the network. Gives whether that is news.
+    pub(super) fn is_outside(&mut self, key: SubnetKey) -> bool {
+        self.outside.insert(key)
     }
 
     /// Notes that a peer could not be made. Gives whether that is news.
@@ -158,13 +143,15 @@ impl Peers {
         health.peers = self.entries.len();
         health.reasons.clone_from(&self.unusable);
         health.reasons.insert(REFUSED, self.waiting.len());
+        health.reasons.insert(CLASH, self.clashes.len());
         health.reasons.retain(|_, count| *count > 0);
         health.unconnected = health.reasons.values().sum();
         let waiting = self.waiting.first().and_then(|(_, key)| {
             let retry = self.entries.get(key)?.retry.as_ref()?;
             Some(format!("{key}: {}", retry.reason))
         });
-        health.reason = waiting.or_else(|| {
+        let clash = || self.clashes.first_key_value().map(|(key, why)| format!("{key}: {why}"));
+        health.reason = waiting.or_else(clash).or_else(|| {
             if health.unconnected == 0 {
                 return None;
             }
@@ -172,5 +159,94 @@ impl Peers {
                 .iter()
                 .find_map(|(key, e)| e.unusable.as_ref().map(|why| format!("{key}: {why}")))
         });
+        health.outside = self.outside.len();
+        health.outsider = self.outside.first().copied();
+    }
+
+    fn change(&mut self, key: SubnetKey, after: Option<Entry>) -> Before {
+        let wanted = [self.entries.get(&key), after.as_ref()].into_iter().flatten();
+        let places: BTreeSet<Place> = wanted.flat_map(|entry| Place::all(&entry.wanted)).collect();
+        let mut before: Before = [(key, self.held(&key))].into();
+        for holder in places.iter().filter_map(|place| self.holder(*place)) {
+            before.entry(holder).or_insert_with(|| self.held(&holder));
+        }
+        if let Some(old) = self.entries.remove(&key) {
+            self.forget(&old);
+        }
+        if let Some(entry) = after {
+            Place::all(&entry.wanted).for_each(|place| self.places.claim(place, entry.claim()));
+            if let Some(why) = &entry.unusable {
+                *self.unusable.entry(why.kind()).or_default() += 1;
+            }
+            self.entries.insert(key, entry);
+        }
+        let mut keys: BTreeSet<SubnetKey> =
+            places.iter().flat_map(|place| self.places.claimants(*place)).collect();
+        keys.insert(key);
+        keys.into_iter().for_each(|key| self.judge(key));
+        // Who has got a place has one more now.
+        for holder in places.iter().filter_map(|place| self.holder(*place)) {
+            before.entry(holder).or_insert_with(|| {
+                Place::only(&self.held(&holder), |place| !places.contains(&place))
+            });
+        }
+        before
+    }
+
+    fn forget(&mut self, old: &Entry) {
+        if let Some(why) = &old.unusable
+            && let Some(count) = self.unusable.get_mut(why.kind())
+        {
+            *count -= 1;
+        }
+        if let Some(retry) = &old.retry {
+            self.waiting.remove(&(retry.due, old.peer.subnet));
+        }
+        Place::all(&old.wanted).for_each(|place| self.places.give_up(place, old.claim()));
+    }
+
+    /// Notes whether something else than a peer wants is in one of its places.
+    fn judge(&mut self, key: SubnetKey) {
+        let Some(why) = self.clash(key) else {
+            self.clashes.remove(&key);
+            return;
+        };
+        if self.clashes.get(&key) != Some(&why) {
+            tracing::warn!(subnet = %key, %why, "two leases contradict each other");
+            self.clashes.insert(key, why);
+        }
+    }
+
+    fn clash(&self, key: SubnetKey) -> Option<String> {
+        let wanted = &self.entries.get(&key)?.wanted;
+        Place::all(wanted).find_map(|place| {
+            let holder = self.holder(place).filter(|holder| *holder != key)?;
+            let at = |wanted| Place::only(wanted, |p| p == place);
+            let there = at(&self.entries.get(&holder)?.wanted);
+            let contradicts = at(wanted) != there;
+            contradicts.then(|| format!("the later lease {holder} has {place}, too"))
+        })
     }
 }
+
+impl Entry {
+    fn claim(&self) -> Claim {
+        (self.peer.revision, self.peer.subnet)
+    }
+
+    /// What is wanted in a place.
+    pub(super) fn at(&self, place: Place) -> NetState {
+        Place::only(&self.wanted, |p| p == place)
+    }
+
+    /// Whether it is to be led to in this way, or in none.
+    pub(super) fn is_wanted(&self, wanted: &Result<NetState, UnusablePeer>) -> bool {
+        match wanted {
+            Ok(wanted) => self.wanted == *wanted,
+            Err(_) => self.wanted.is_empty(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

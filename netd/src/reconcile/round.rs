@@ -49,6 +49,14 @@ impl Work {
         }
     }
 
+    /// Accepts again what belongs to the cluster, where FORWARD drops since a moment ago.
+    pub(super) fn restore_forward(&mut self) {
+        if let Err(reason) = self.forward_rules() {
+            tracing::error!(%reason, "FORWARD drops, and cannot be opened; trying again");
+            self.round_soon();
+        }
+    }
+
     fn everything(&mut self) -> Result<(), String> {
         // Links come and go and are renamed.
         self.kernel.forget();
@@ -68,7 +76,7 @@ impl Work {
     /// From what is there, as observed now, to what is wanted.
     pub(super) fn difference(&mut self) -> Result<Plan, String> {
         let mut wanted = self.own.clone();
-        self.peers.iter().for_each(|(_, entry)| wanted.join(entry.wanted.clone()));
+        self.peers.iter().for_each(|(key, _)| wanted.join(self.peers.held(key)));
         let scope = self.goal.overlay.scope();
         let observed = self.kernel.observe(&scope).map_err(chain)?;
         Ok(Plan::between(&observed, &Desired(on_host(wanted)), &scope))
@@ -97,11 +105,8 @@ impl Work {
         let all: Vec<_> = self.peers.iter().map(|(_, entry)| entry.peer.clone()).collect();
         for peer in all {
             let wanted = self.wanted(&peer);
-            let same = self.peers.get(&peer.subnet).is_some_and(|entry| match &wanted {
-                Ok(wanted) => entry.wanted == *wanted,
-                Err(_) => entry.wanted.is_empty(),
-            });
-            if !same {
+            let known = self.peers.get(&peer.subnet);
+            if !known.is_some_and(|entry| entry.is_wanted(&wanted)) {
                 // What is there by now is observed in this round.
                 self.peers.put(peer, wanted);
             }

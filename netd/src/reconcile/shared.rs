@@ -30,3 +30,45 @@ fn about(op: &Op) -> Option<(&WgPeer, usize)> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netstate::{LinkName, NetState, PublicKey, Route};
+
+    use super::super::peers::Peers;
+    use super::*;
+    use crate::lease::{LeaseValue, Peer, SubnetKey};
+
+    fn lease(subnet: &str, key: u8, revision: i64) -> (Peer, NetState) {
+        let subnet: SubnetKey = subnet.parse().unwrap();
+        let value = LeaseValue::new([192, 0, 2, key].into());
+        let link = LinkName::fixed("flannel-wg");
+        let mut wanted = NetState::default();
+        wanted.put_wg_peer(WgPeer {
+            link: link.clone(),
+            key: PublicKey([key; 32]),
+            endpoint: None,
+            allowed: subnet.networks().collect(),
+            preshared: None,
+            keepalive: 0,
+            alive: false,
+        });
+        wanted.routes.extend(subnet.networks().map(|net| Route::new(net, link.clone())));
+        (Peer { subnet, value, revision }, wanted)
+    }
+
+    #[test]
+    fn a_network_of_two_hosts_leads_to_the_one_that_has_its_route() {
+        let mut peers = Peers::default();
+        let early = lease("10.5.2.0-24&fd05:0:0:2::-64", 1, 1);
+        let late = lease("10.5.3.0-24&fd05:0:0:2::-64", 2, 2);
+        let keys = [early.0.subnet, late.0.subnet];
+        for (peer, wanted) in [early, late] {
+            peers.put(peer, Ok(wanted));
+        }
+        let allowed =
+            keys.map(|key| peers.held(&key).wg_peers.into_values().next().unwrap().allowed);
+        assert_eq!(allowed.map(|nets| nets.len()), [1, 2]);
+        assert_eq!(peers.wg_claims().len(), 2);
+    }
+}

@@ -11,6 +11,7 @@ use crate::config::network::BackendConf;
 use crate::lease::{ClusterView, LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
+mod clash;
 mod plan;
 
 const OWN_MAC: &str = "02:00:00:00:00:01";
@@ -99,7 +100,7 @@ fn peer(n: u8, backend: &str) -> Peer {
     let data = format!(r#""BackendData":{{"VNI":1,"VtepMAC":"02:00:00:00:01:{n:02x}"}}"#);
     let value = format!(r#"{{"PublicIP":"10.0.0.{n}","BackendType":"{backend}",{data}}}"#);
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: format!("10.5.{n}.0-24").parse().unwrap(), value }
+    Peer { subnet: format!("10.5.{n}.0-24").parse().unwrap(), value, revision: 1 }
 }
 
 /// What a peer consists of, in the words of `ip` and `bridge`.

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use ipnetwork::IpNetwork;
 use kernel::Kernel;
-use kernel::events::Notice;
 use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
-use super::burst::{Burst, Question};
+use super::burst::{self, Burst, Question};
 use super::inbox::Inbox;
 use super::peers::Peers;
 use super::retry::Retry;
@@ -109,6 +109,9 @@ impl Work {
             if burst.traffic {
                 self.restore_traffic();
             }
+            if burst.forward {
+                self.restore_forward();
+            }
             for key in self.peers.due(now) {
                 self.put_again(&key);
             }
@@ -127,8 +130,7 @@ impl Work {
 
     /// Puts all that a peer needs where it should be, whatever is there.
     pub(super) fn put_again(&mut self, key: &SubnetKey) {
-        let Some(entry) = self.peers.get(key) else { return };
-        let plan = update(NetState::default(), entry.wanted.clone());
+        let plan = update(NetState::default(), self.peers.held(key));
         let failed = self.apply_plan(&plan);
         self.note(key, failed);
     }
@@ -159,84 +161,32 @@ impl Work {
         let (key, ip) = (peer.subnet, peer.value.public_ip);
         let wanted = self.wanted(&peer);
         match &wanted {
+            _ if self.peers.get(&key).is_some_and(|known| known.peer.value == peer.value) => {}
             Ok(_) => tracing::info!(subnet = %key, host = %ip, "peer"),
             Err(why) => tracing::warn!(subnet = %key, host = %ip, %why, "peer cannot be used"),
         }
-        let before = self.peers.put(peer, wanted);
-        burst.changed(key, before);
+        let networks = &self.goal.traffic.networks;
+        let is_outside = |net: IpNetwork| !networks.iter().any(|all| contains(*all, net));
+        if key.networks().any(is_outside) && self.peers.is_outside(key) {
+            let network =
+                networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            tracing::warn!(
+                subnet = %key, host = %ip, network,
+                "a peer's subnet is outside the network; it is connected, as with flannel"
+            );
+        }
+        burst.changed(self.peers.put(peer, wanted));
     }
 
     fn delete(&mut self, key: SubnetKey, burst: &mut Burst) {
         tracing::info!(subnet = %key, "peer is gone");
-        let before = self.peers.remove(&key);
-        burst.changed(key, before);
-    }
-
-    fn notice(&mut self, notice: &Notice, burst: &mut Burst) {
-        self.count(|counts| {
-            counts.events += 1;
-            counts.losses += u64::from(*notice == Notice::Anywhere);
-        });
-        match notice {
-            // The first round looks at everything anyway.
-            _ if !self.started => {}
-            Notice::Anywhere => self.next_round = Instant::now(),
-            Notice::Link(name) => {
-                let overlay = &self.goal.overlay;
-                if overlay.parent() == name || overlay.devices().any(|device| device == name) {
-                    self.round_soon();
-                }
-            }
-            Notice::Address(ip) => {
-                if self.own.addrs.iter().any(|addr| addr.net.ip() == *ip) {
-                    self.round_soon();
-                }
-            }
-            Notice::Route(net) => match self.peers.based_at(net.network()) {
-                Some(key) => drop(burst.again.insert(key)),
-                None if self.own.routes.iter().any(|route| route.dst == *net) => self.round_soon(),
-                None => {}
-            },
-            Notice::Neighbour(ip, mac) => {
-                let Some(key) = self.peers.based_at(*ip) else { return };
-                let neighs = self.peers.get(&key).map(|entry| &entry.wanted.neighs);
-                let wanted = neighs.and_then(|all| all.iter().find(|n| n.ip == *ip));
-                if wanted.is_some_and(|wanted| Some(wanted.mac) != *mac) {
-                    burst.again.insert(key);
-                }
-            }
-            Notice::Forwarding(mac, dst) => {
-                let Some(key) = self.peers.at_mac(*mac) else { return };
-                let entries = self.peers.get(&key).map(|entry| &entry.wanted.fdb);
-                let wanted = entries.and_then(|all| all.iter().find(|e| e.mac == *mac));
-                if wanted.is_some_and(|wanted| Some(wanted.dst) != *dst) {
-                    burst.again.insert(key);
-                }
-            }
-            Notice::Table => burst.traffic = true,
-        }
+        burst.changed(self.peers.remove(&key));
     }
 
     /// Makes the changes of a burst in one plan; where that fails, each by itself.
     fn apply(&mut self, burst: &Burst) {
-        let keys = burst.keys();
-        let wanted = |key: &SubnetKey| {
-            self.peers.get(key).map(|entry| entry.wanted.clone()).unwrap_or_default()
-        };
-        let changes: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let gone = burst.again.contains(key);
-                let before = burst.before.get(key).filter(|_| !gone).cloned();
-                (*key, before.unwrap_or_default(), wanted(key))
-            })
-            .collect();
-        let (mut all_before, mut all_after) = (NetState::default(), NetState::default());
-        for (_, before, after) in &changes {
-            all_before.join(before.clone());
-            all_after.join(after.clone());
-        }
-        let plan = update(all_before, all_after);
+        let changes = burst.changes(&self.peers);
+        let plan = burst::together(&changes);
         if plan.is_empty() {
             return;
         }
@@ -244,12 +194,12 @@ impl Work {
         if let ([(key, ..)], Some(_)) | ([(key, ..)], None) = (changes.as_slice(), &failed) {
             self.note(key, failed);
         } else if failed.is_some() {
-            for (key, before, after) in changes {
-                let failed = self.apply_plan(&update(before, after));
+            for (key, plan) in burst::alone(changes) {
+                let failed = self.apply_plan(&plan);
                 self.note(&key, failed);
             }
         } else {
-            keys.iter().for_each(|key| self.note(key, None));
+            changes.iter().for_each(|(key, ..)| self.note(key, None));
         }
     }
 
@@ -289,4 +239,8 @@ impl Work {
             news
         });
     }
+}
+
+fn contains(all: IpNetwork, net: IpNetwork) -> bool {
+    all.prefix() <= net.prefix() && all.contains(net.network())
 }

@@ -57,7 +57,7 @@ mod tests {
 
     fn peer(subnet: &str, host: u8) -> Peer {
         let value = LeaseValue::new([192, 0, 2, host].into());
-        Peer { subnet: subnet.parse().unwrap(), value }
+        Peer { subnet: subnet.parse().unwrap(), value, revision: 1 }
     }
 
     #[test]

@@ -70,6 +70,11 @@ fn a_configuration_is_written_as_given_if_it_is_right() {
     assert_eq!(shown["SubnetLen"], 24);
     assert_eq!(shown["Backend"]["Type"], "vxlan");
     assert_eq!(netd(&etcd, &["config", "show", "--raw"]).ok(), format!("{NETWORK}\n"));
+    // With flanneld's single dash, too.
+    let elsewhere = netd(&etcd, &["config", "show", "-etcd-prefix=/other"]).fails(64);
+    assert!(elsewhere.contains("/other/config"), "{elsewhere}");
+    let shown = netd(&etcd, &["lease", "list", "-etcd-prefix", "/other", "-o", "json"]).ok();
+    assert_eq!(json(&shown), serde_json::json!([]));
 }
 
 #[test]

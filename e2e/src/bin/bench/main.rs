@@ -4,10 +4,11 @@
 //! Every target has a host of its own; single rounds alternate between the targets, so that all
 //! meet the same load of the machine. Compare figures of one run only. `--full` attaches 1,000
 //! containers with the peers too, which takes minutes; `--own` measures the chain beside the floor
-//! alone, to see at once what a change does.
+//! alone, to see at once what a change does; `--peers` measures the agent alone.
 #![expect(clippy::print_stdout, reason = "the tables go to stdout")]
 
 mod counts;
+mod peers;
 mod samples;
 
 use std::io::Write as _;
@@ -39,14 +40,19 @@ fn main() -> Result<()> {
     let given = |option: &str| std::env::args().any(|word| word == option);
     let full = given("--full");
     Lab::run(|lab| {
-        let mut bench = Bench::new(lab)?;
         println!("{}\n", machine()?);
+        if given("--peers") {
+            return peers::print(lab);
+        }
+        let mut bench = Bench::new(lab)?;
         if given("--own") {
             return bench.own();
         }
         bench.single()?;
         bench.parallel()?;
-        bench.chain(full)
+        bench.chain(full)?;
+        drop(bench);
+        peers::print(lab)
     })
 }
 

@@ -88,6 +88,7 @@ fn sums(rounds: &[Round], steps: &[usize], figure: usize) -> Vec<f64> {
     sums
 }
 
-fn middle(sorted: &[f64]) -> f64 {
+/// The median.
+pub(crate) fn middle(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }

@@ -99,11 +99,15 @@ fn kernel(reconcile: &Reconcile) -> String {
 }
 
 fn peers(peers: &Peers) -> String {
-    let Peers { total, unconnected, .. } = peers;
-    match &peers.example {
-        Some(example) => format!("{total}, {unconnected} of them not connected ({example})"),
-        None => total.to_string(),
+    let Peers { total, unconnected, outside, .. } = peers;
+    let mut text = total.to_string();
+    if let Some(example) = &peers.example {
+        text.push_str(&format!(", {unconnected} of them not connected ({example})"));
     }
+    if let Some(outsider) = &peers.outsider {
+        text.push_str(&format!(", {outside} of them outside the network ({outsider})"));
+    }
+    text
 }
 
 /// The two largest units of a time.
@@ -191,13 +195,16 @@ agent      netd 0.1.0, process 42
         report.reconcile.trouble = Some("no link eth0".into());
         report.peers.unconnected = 1;
         report.peers.example = Some("10.5.9.0-24: its lease has no BackendData".into());
+        report.peers.outside = 1;
+        report.peers.outsider = Some("10.6.1.0-24".into());
         let text = text(&report);
         for said in [
             "ready      no: the lease is lost: x has it\n",
             "lease      10.5.52.0/24, lost: x has it\n",
             "store      http://192.0.2.1:2379 does not answer, for 3 s: no route\n",
             "kernel     not as it should be: no link eth0; looked at",
-            "peers      2, 1 of them not connected (10.5.9.0-24: its",
+            "peers      2, 1 of them not connected (10.5.9.0-24: its lease has no BackendData), \
+             1 of them outside the network (10.6.1.0-24)\n",
         ] {
             assert!(text.contains(said), "{said}: {text}");
         }

@@ -57,6 +57,20 @@ pub(super) fn parse(args: &[String]) -> Result<CommandLine, OptionsError> {
     Ok(line)
 }
 
+/// The words of a command that clap reads, with flanneld's options written as clap has them: `-x`
+/// of the table becomes `--x`. What is not in the table stays as it is.
+#[must_use]
+pub fn with_two_dashes(words: &[String]) -> Vec<String> {
+    let known = |word: &str| {
+        let rest =
+            word.strip_prefix('-').filter(|rest| rest.len() > 1 && !rest.starts_with('-'))?;
+        let name = rest.split_once('=').map_or(rest, |(name, _)| name);
+        table::find(name)
+            .map(|row| word.replacen(&format!("-{name}"), &format!("--{}", row.name), 1))
+    };
+    words.iter().map(|word| known(word).unwrap_or_else(|| word.clone())).collect()
+}
+
 /// The name, and the value after `=`.
 fn split(arg: &str) -> Result<(&str, Option<&str>), OptionsError> {
     let bare = arg.strip_prefix('-').map(|rest| rest.strip_prefix('-').unwrap_or(rest));
@@ -69,4 +83,24 @@ fn split(arg: &str) -> Result<(&str, Option<&str>), OptionsError> {
 
 fn missing(name: &str, word: &str) -> OptionsError {
     OptionsError::Usage(format!("--{name} needs a value: --{name} {word}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_flannels_get_a_second_dash_and_nothing_else_does() {
+        let of = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            with_two_dashes(&words).join(" ")
+        };
+        assert_eq!(
+            of("lease list -etcd-endpoints http://a:1 -etcd-prefix=/x=y -etcd_cafile f"),
+            "lease list --etcd-endpoints http://a:1 --etcd-prefix=/x=y --etcd-cafile f"
+        );
+        for same in ["lease list --etcd-prefix /x -o json", "config set - -h", "-f -v7 -", "--"] {
+            assert_eq!(of(same), same);
+        }
+    }
 }

@@ -37,7 +37,7 @@ fn deleted(name: &str) -> Followed {
 
 fn peer(name: &str, value: &str) -> Peer {
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: name.parse().unwrap(), value }
+    Peer { subnet: name.parse().unwrap(), value, revision: 1 }
 }
 
 fn reset(peers: &[(&str, &str)]) -> ClusterEvent {
@@ -116,4 +116,20 @@ fn with_ipv6_a_host_is_both_of_its_subnets() {
     let dual = "10.5.1.0-24&fd00:5:0:1::-64";
     assert_eq!(view.take(put(dual, VALUE)), [ClusterEvent::Put(peer(dual, VALUE))]);
     assert_eq!(view.take(deleted("10.5.1.0-24")), []);
+}
+
+#[test]
+fn a_peer_is_as_old_as_what_it_publishes() {
+    let mut view = view();
+    let written = |value: &str, revision| {
+        let entry = Entry { mod_revision: revision, ..entry("10.5.2.0-24", value) };
+        Followed::Changed(vec![Change::Put(entry)])
+    };
+    let of = |events: Vec<ClusterEvent>| match events.as_slice() {
+        [ClusterEvent::Put(peer)] => peer.revision,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of(view.take(written(VALUE, 4))), 4);
+    assert_eq!(view.take(written(VALUE, 7)), [], "a renewal");
+    assert_eq!(of(view.take(written(OTHER, 9))), 9);
 }

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
-use netstate::nft::TableId;
+use netstate::nft::{ChainId, TableId};
 use netstate::{LinkName, Mac};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -59,6 +59,8 @@ pub enum Notice {
     Forwarding(Mac, Option<IpAddr>),
     /// Somebody else changed the table.
     Table,
+    /// Somebody else changed one of the chains of others, or took a rule out of it.
+    Chain,
 }
 
 /// What the listener makes itself.
@@ -68,6 +70,8 @@ pub struct Own {
     pub route_protocol: u8,
     /// The table that is listened for.
     pub table: TableId,
+    /// Chains of others in which its rules are.
+    pub chains: Vec<ChainId>,
     /// Name of the thread that changes the table, 15 bytes at most: its changes are not told of.
     pub thread: &'static str,
 }
@@ -140,8 +144,11 @@ impl Events {
     fn read_rules(&mut self, notices: &mut Vec<Notice>) {
         for _ in 0..TOGETHER {
             match receive(&self.rules, &mut self.buffer) {
-                Ok(true) if self.heard.take(&self.buffer, &self.own) => notices.push(Notice::Table),
-                Ok(true) => {}
+                Ok(true) => {
+                    let touched = self.heard.take(&self.buffer, &self.own);
+                    notices.extend(touched.table.then_some(Notice::Table));
+                    notices.extend(touched.chain.then_some(Notice::Chain));
+                }
                 Ok(false) => return,
                 Err(_) => notices.push(Notice::Anywhere),
             }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use netstate::nft::{Family, TableId};
+use netstate::nft::{ChainId, Family, TableId};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::*;
@@ -10,7 +10,10 @@ use crate::testing::{in_new_host, sh};
 const BOUND: Duration = Duration::from_secs(10);
 
 fn own(thread: &'static str) -> Own {
-    Own { route_protocol: 78, table: TableId::new(Family::Inet, "ours"), thread }
+    let table = TableId::new(Family::Inet, "ours");
+    let filter = TableId::new(Family::Ip, "filter");
+    let chains = vec![ChainId { table: filter, name: "FORWARD".to_owned() }];
+    Own { route_protocol: 78, table, chains, thread }
 }
 
 /// What is heard of a command, up to and with `last`.
@@ -72,6 +75,21 @@ fn a_change_of_the_table_is_told_unless_it_is_ones_own_or_of_another_table() {
             let all = events.notices();
             assert!(!all.is_empty() && !all.contains(&Notice::Table), "{all:?}");
         }
+    });
+}
+
+#[test]
+fn another_policy_of_a_chain_of_others_is_told_and_a_rule_that_goes_from_it() {
+    in_new_host(|| {
+        let mut events = Events::open(own("nobody")).unwrap();
+        heard(&mut events, "iptables -P FORWARD DROP", &Notice::Chain);
+        let all = heard(
+            &mut events,
+            "iptables -A FORWARD -j ACCEPT; iptables -P INPUT ACCEPT; ip link add x0 type bridge",
+            &Notice::Link(LinkName::new("x0").unwrap()),
+        );
+        assert!(!all.contains(&Notice::Chain), "{all:?}");
+        heard(&mut events, "iptables -F FORWARD", &Notice::Chain);
     });
 }
 
