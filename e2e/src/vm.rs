@@ -73,6 +73,7 @@ pub struct Vm {
     checks: Vec<(String, String)>,
     check_bound: Duration,
     bound: Duration,
+    memory: u32,
 }
 
 /// Tells whether machines with `kernel` can run here.
@@ -104,8 +105,14 @@ impl Vm {
         archive.link("var/run", "/run");
         archive.file("init", 0o755, include_bytes!("../assets/vm/init").as_slice());
         archive.file("host", 0o755, include_bytes!("../assets/vm/host").as_slice());
-        let mut vm =
-            Self { kernel, archive, checks: Vec::new(), check_bound: CHECK_BOUND, bound: BOUND };
+        let mut vm = Self {
+            kernel,
+            archive,
+            checks: Vec::new(),
+            check_bound: CHECK_BOUND,
+            bound: BOUND,
+            memory: MEMORY_MIB,
+        };
         for name in PROGRAMS {
             vm = vm.program(name)?;
         }
@@ -196,6 +203,13 @@ impl Vm {
         self
     }
 
+    /// Sets the machine's memory in MiB; 512 by default.
+    #[must_use]
+    pub fn memory(mut self, mib: u32) -> Self {
+        self.memory = mib;
+        self
+    }
+
     /// Boots the machine, runs the checks in their order, and tells how each ended.
     ///
     /// # Errors
@@ -245,7 +259,7 @@ impl Vm {
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-smp", "1"])
-            .args(["-m", &MEMORY_MIB.to_string()])
+            .args(["-m", &self.memory.to_string()])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")

@@ -5,11 +5,14 @@
 //! configuration, interface, backend, lease, kernel, subnet.env, READY.
 
 mod announce;
+mod beside;
 mod change;
 mod error;
+mod extension;
 mod force;
 mod guard;
 mod http;
+mod identity;
 mod insight;
 mod leave;
 mod lock;
@@ -19,6 +22,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod reach;
+mod secret;
 mod serve;
 mod serving;
 mod signals;

@@ -5,11 +5,16 @@
 //! ([`Overlay::own`]) and for each other host ([`Overlay::peer`]). Nothing here asks the kernel.
 
 mod alloc;
+mod devices;
 mod error;
+pub mod extension;
 mod host_gw;
+mod ipip;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod vxlan;
+mod wireguard;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,8 +25,10 @@ use netstate::{LinkName, Mac, NetState, Scope};
 use crate::config::network::BackendConf;
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
+use devices::Devices;
 
 pub use error::{InvalidBackend, UnusablePeer};
+pub use extension::Hook;
 
 /// What the network's configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +37,14 @@ pub enum Backend {
     Vxlan(vxlan::Conf),
     /// Plain routes over one Ethernet segment.
     HostGw,
+    /// IPv4 in IPv4.
+    Ipip(ipip::Conf),
+    /// Encrypted by WireGuard.
+    WireGuard(wireguard::Conf),
+    /// Each packet in a datagram.
+    Udp(udp::Conf),
+    /// Commands of the administrator's.
+    Extension(extension::Conf),
     /// A subnet and nothing else.
     Alloc,
 }
@@ -46,6 +61,10 @@ impl Backend {
         match conf.kind.as_str() {
             "vxlan" => vxlan::Conf::parse(&conf.options).map(Self::Vxlan),
             "host-gw" => Ok(Self::HostGw),
+            "ipip" => ipip::Conf::parse(&conf.options).map(Self::Ipip),
+            "wireguard" => wireguard::Conf::parse(&conf.options).map(Self::WireGuard),
+            "udp" => udp::Conf::parse(&conf.options).map(Self::Udp),
+            "extension" => extension::Conf::parse(&conf.options).map(Self::Extension),
             "alloc" => Ok(Self::Alloc),
             other => Err(InvalidBackend::Kind(other.to_owned())),
         }
@@ -57,6 +76,10 @@ impl Backend {
         match self {
             Self::Vxlan(_) => "vxlan",
             Self::HostGw => "host-gw",
+            Self::Ipip(_) => "ipip",
+            Self::WireGuard(_) => "wireguard",
+            Self::Udp(_) => "udp",
+            Self::Extension(_) => "extension",
             Self::Alloc => "alloc",
         }
     }
@@ -67,7 +90,43 @@ impl Backend {
     pub fn fixed(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Vxlan(conf) => conf.fixed(),
+            // What is beside the kernel's state is not made anew while it runs.
+            Self::Ipip(_) | Self::Udp(_) | Self::WireGuard(_) | Self::Extension(_) => Vec::new(),
             Self::HostGw | Self::Alloc => Vec::new(),
+        }
+    }
+
+    /// Whether all that it does is the kernel's state, which can be changed in place.
+    #[must_use]
+    pub fn is_kernels(&self) -> bool {
+        matches!(self, Self::Vxlan(_) | Self::HostGw | Self::Alloc)
+    }
+
+    /// Whether it connects IPv6 subnets.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        !matches!(self, Self::Ipip(_) | Self::Udp(_))
+    }
+
+    /// Whether this host may run it: `shell` says that a shell may read the store's text.
+    ///
+    /// # Errors
+    /// Where it is for a shell, and none is allowed.
+    pub fn fits(self, shell: bool) -> Result<Self, InvalidBackend> {
+        if let Self::Extension(conf) = &self {
+            conf.fits(shell)?;
+        }
+        Ok(self)
+    }
+
+    /// The devices it makes on this host that have no link-layer address.
+    #[must_use]
+    pub fn tunnels(&self, dual: bool) -> Vec<LinkName> {
+        match self {
+            Self::Ipip(_) => vec![drivers::ipip::name()],
+            Self::Udp(_) => vec![drivers::udp::name()],
+            Self::WireGuard(conf) => conf.names(dual),
+            Self::Vxlan(_) | Self::HostGw | Self::Extension(_) | Self::Alloc => Vec::new(),
         }
     }
 
@@ -78,7 +137,12 @@ impl Backend {
     pub fn devices(&self, dual: bool) -> Result<Vec<LinkName>, InvalidBackend> {
         match self {
             Self::Vxlan(conf) => conf.names(dual),
-            Self::HostGw | Self::Alloc => Ok(Vec::new()),
+            Self::HostGw
+            | Self::Ipip(_)
+            | Self::WireGuard(_)
+            | Self::Udp(_)
+            | Self::Extension(_)
+            | Self::Alloc => Ok(Vec::new()),
         }
     }
 
@@ -92,6 +156,10 @@ impl Backend {
         match self {
             Self::Vxlan(conf) => conf.publish(macs, &mut value)?,
             Self::HostGw => host_gw::publish(underlay, &mut value)?,
+            Self::Ipip(_) => ipip::publish(&mut value),
+            Self::WireGuard(conf) => conf.publish(underlay, &mut value)?,
+            Self::Udp(_) => udp::publish(&mut value),
+            Self::Extension(conf) => conf.publish(underlay, &mut value),
             Self::Alloc => alloc::publish(&mut value),
         }
         Ok(value)
@@ -109,8 +177,11 @@ impl Backend {
         has_ipv6: bool,
     ) -> Result<Overlay, InvalidBackend> {
         let devices = match &self {
-            Self::Vxlan(conf) => conf.devices(&underlay, &subnet, macs, has_ipv6)?,
-            Self::HostGw | Self::Alloc => Vec::new(),
+            Self::Vxlan(conf) => Devices::Vxlan(conf.devices(&underlay, &subnet, macs, has_ipv6)?),
+            Self::Ipip(_) => Devices::Ipip(ipip::Conf::device(&underlay, &subnet)),
+            Self::WireGuard(conf) => Devices::WireGuard(conf.devices(&underlay, &subnet)),
+            Self::Udp(_) => Devices::Udp(udp::Conf::device(&underlay, &subnet)),
+            Self::HostGw | Self::Extension(_) | Self::Alloc => Devices::None,
         };
         Ok(Overlay { backend: self, underlay, subnet, devices })
     }
@@ -122,14 +193,14 @@ pub struct Overlay {
     backend: Backend,
     underlay: Underlay,
     subnet: SubnetKey,
-    devices: Vec<drivers::vxlan::Device>,
+    devices: Devices,
 }
 
 impl Overlay {
     /// Largest packet in bytes that containers may send.
     #[must_use]
     pub fn mtu(&self) -> u32 {
-        drivers::vxlan::common_mtu(&self.devices).unwrap_or(self.underlay.mtu)
+        self.devices.mtu().unwrap_or(self.underlay.mtu)
     }
 
     /// The interface between hosts.
@@ -138,9 +209,21 @@ impl Overlay {
         &self.underlay.link
     }
 
+    /// The network between hosts.
+    #[must_use]
+    pub fn underlay(&self) -> &Underlay {
+        &self.underlay
+    }
+
+    /// The backend.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// The devices of this host.
     pub fn devices(&self) -> impl Iterator<Item = &LinkName> {
-        self.devices.iter().map(|device| &device.name)
+        self.devices.names().into_iter()
     }
 
     /// This host's subnets.
@@ -151,21 +234,13 @@ impl Overlay {
     /// What this host has apart from its peers.
     #[must_use]
     pub fn own(&self) -> NetState {
-        let mut state = NetState::default();
-        for device in &self.devices {
-            state.join(drivers::vxlan::device(device));
-        }
-        state
+        self.devices.state()
     }
 
     /// All that is this host's to change.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        if self.devices.is_empty() {
-            drivers::host_gw::scope()
-        } else {
-            drivers::vxlan::scope(&self.devices)
-        }
+        self.devices.scope()
     }
 
     /// What leads to a peer. `direct` is asked, where it matters, whether an address is on a link
@@ -181,10 +256,26 @@ impl Overlay {
         if let Some(net) = self.led_away(peer) {
             return Err(UnusablePeer::InTheWay(net));
         }
-        match &self.backend {
-            Backend::Alloc => Ok(NetState::default()),
-            Backend::Vxlan(conf) => conf.peer(&self.devices, peer, direct),
-            Backend::HostGw => host_gw::peer(&self.underlay, peer),
+        match (&self.backend, &self.devices) {
+            (Backend::Vxlan(conf), Devices::Vxlan(all)) => conf.peer(all, peer, direct),
+            (Backend::Ipip(conf), Devices::Ipip(device)) => conf.peer(device, peer, direct),
+            (Backend::WireGuard(conf), Devices::WireGuard(all)) => {
+                conf.peer(&self.underlay, all, peer)
+            }
+            (Backend::Udp(_), Devices::Udp(device)) => udp::peer(device, peer),
+            (Backend::Extension(_), _) => {
+                expect_kind(peer, "extension").map(|()| NetState::default())
+            }
+            (Backend::HostGw, _) => host_gw::peer(&self.underlay, peer),
+            // A device of another backend than the one that made it there is not.
+            (
+                Backend::Alloc
+                | Backend::Vxlan(_)
+                | Backend::Ipip(_)
+                | Backend::WireGuard(_)
+                | Backend::Udp(_),
+                _,
+            ) => Ok(NetState::default()),
         }
     }
 

@@ -12,4 +12,5 @@ pub mod lease;
 pub mod reconcile;
 pub mod stale;
 pub mod store;
+pub mod udp;
 pub mod underlay;

@@ -20,6 +20,7 @@ mod places;
 mod plan;
 mod retry;
 mod round;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -150,8 +150,18 @@ const NETWORKS: &[Row] = &[
         &["IPv6Network is missing", "fd00:5::/48"],
     ),
     (
-        &[r#"{"Network":"10.5.0.0/16","Backend":{"Type":"udp"}}"#],
-        &["Backend.Type \"udp\"", "use vxlan, host-gw or alloc"],
+        &[r#"{"Network":"10.5.0.0/16","Backend":{"Type":"ipsec"}}"#],
+        &["Backend.Type \"ipsec\"", "use vxlan, host-gw, ipip"],
+    ),
+    (
+        &[r#"{"Network":"10.5.0.0/16","Backend":{"Type":"wireguard","Mode":"both"}}"#],
+        &["Backend.Mode \"both\"", "use separate, auto, ipv4 or ipv6"],
+    ),
+    (
+        &[
+            r#"{"Network":"10.5.0.0/16","Backend":{"Type":"extension","SubnetAddCommand":"a && b"}}"#,
+        ],
+        &["Backend.SubnetAddCommand", "'&'", "--extension-shell"],
     ),
     (
         &[r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":0}}"#],

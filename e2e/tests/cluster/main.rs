@@ -9,6 +9,7 @@
 mod anew;
 mod bad_input;
 mod configure;
+mod extension;
 mod files;
 mod foreign;
 mod heal;
@@ -31,4 +32,5 @@ mod store;
 mod subnets;
 mod takeover;
 mod traffic;
+mod udp;
 mod uplink;

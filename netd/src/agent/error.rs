@@ -40,6 +40,33 @@ pub enum AgentError {
     /// The store on this host.
     #[error("open the local store")]
     Local(#[source] store::Error),
+    /// The key for WireGuard.
+    #[error(
+        "use {} as the file of this host's WireGuard key: it holds 32 bytes in base64, as of \
+         `wg genkey`, or is not there",
+        path.display()
+    )]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A command of backend `extension`.
+    #[error("run Backend.{key}")]
+    Hook {
+        /// Which.
+        key: &'static str,
+        /// Why not, with what it has printed.
+        #[source]
+        source: io::Error,
+    },
+    /// The data path of backend `udp`.
+    #[error(
+        "carry packets by UDP: device flannel0 and the port must be free, so flanneld be stopped"
+    )]
+    Path(#[source] io::Error),
     /// Signal handlers.
     #[error("handle signals")]
     Signals(#[source] io::Error),

@@ -9,7 +9,7 @@ use crate::api::status;
 use crate::backend::{Backend, InvalidBackend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::config::options::Options;
-use crate::lease::{Held, LeaseValue};
+use crate::lease::Held;
 use crate::reconcile::Goal;
 use crate::underlay::Underlay;
 
@@ -20,7 +20,7 @@ pub(super) struct InForce {
     pub(super) underlay: Underlay,
     pub(super) macs: Macs,
     pub(super) held: Held,
-    overlay: Overlay,
+    pub(super) overlay: Overlay,
 }
 
 impl InForce {
@@ -30,12 +30,12 @@ impl InForce {
     /// Where the backend cannot be used so.
     pub(super) fn new(
         config: NetworkConfig,
+        backend: Backend,
         underlay: Underlay,
         macs: Macs,
         held: Held,
     ) -> Result<Self, InvalidBackend> {
         let has_ipv6 = Path::new("/proc/sys/net/ipv6").exists();
-        let backend = Backend::parse(&config.backend)?;
         let overlay = backend.overlay(underlay.clone(), held.subnet, &macs, has_ipv6)?;
         Ok(Self { config, underlay, macs, held, overlay })
     }
@@ -47,12 +47,13 @@ impl InForce {
     pub(super) fn with(
         &self,
         config: &NetworkConfig,
+        backend: &Backend,
         underlay: &Underlay,
     ) -> Result<Self, InvalidBackend> {
-        let value = publishes(config, underlay, &self.macs)?;
+        let value = backend.publish(underlay, &self.macs)?;
         let mut held = self.held.clone();
         held.value = value;
-        Self::new(config.clone(), underlay.clone(), self.macs.clone(), held)
+        Self::new(config.clone(), backend.clone(), underlay.clone(), self.macs.clone(), held)
     }
 
     /// What others are told of this host's subnet.
@@ -82,22 +83,10 @@ impl InForce {
     /// For administrators.
     pub(super) fn backend(&self) -> status::Backend {
         status::Backend {
-            kind: self.held.value.backend_type.clone(),
+            kind: self.overlay.backend().kind().to_owned(),
             interface: self.underlay.link.to_string(),
             public_ip: self.held.value.public_ip.to_string(),
             mtu: self.overlay.mtu(),
         }
     }
-}
-
-/// What a host publishes with its subnet.
-///
-/// # Errors
-/// Where the backend cannot be used so.
-pub(super) fn publishes(
-    config: &NetworkConfig,
-    underlay: &Underlay,
-    macs: &Macs,
-) -> Result<LeaseValue, InvalidBackend> {
-    Backend::parse(&config.backend)?.publish(underlay, macs)
 }

@@ -16,10 +16,12 @@ use netstate::{
     Datapath, Desired, LinkKind, LinkName, LinkRef, Ns, NsNames, Plan, Scope, State, Step,
 };
 
+use super::extension::Hooks;
 use super::lock::Lock;
-use super::memory::Memory;
-use super::{AgentError, LOCAL, announce};
+use super::memory::{Memory, Remembered};
+use super::{AgentError, LOCAL, announce, secret};
 use crate::api::status;
+use crate::backend::Backend;
 use crate::config::options::Options;
 use crate::lease::{Host, Leases, SubnetKey};
 use crate::store::Store;
@@ -45,6 +47,7 @@ pub async fn cleanup(options: &Options) -> Result<Left, AgentError> {
     let _lock = lock(options)?;
     let mut left = Left::default();
     let remembered = remembered(options).await?;
+    left.commands(options, &remembered).await;
     left.host(options, &remembered);
     Ok(left)
 }
@@ -60,6 +63,7 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
     let keys = options.store.keyspace().map_err(AgentError::Prefix)?;
     let host = Host::this().map_err(AgentError::Host)?;
     let remembered = remembered(options).await?;
+    left.commands(options, &remembered).await;
     left.host(options, &remembered);
     match Leases::new(store, keys, host).leave(remembered.lease).await {
         Ok((released, kept)) => {
@@ -68,6 +72,8 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
                 format!("{0} is reserved: `netd lease release {0}` ends that", lease.subnet)
             }));
             left.file(&options.state_dir.join(LOCAL));
+            left.file(&options.state_dir.join(secret::COPY));
+            left.file(&options.wireguard_key_file);
         }
         // What is remembered is needed when this is tried again.
         Err(error) => left.failed.push(ErrorChain(&error).to_string()),
@@ -82,6 +88,7 @@ struct Known {
     networks: BTreeSet<IpNetwork>,
     /// The subnet, and the address that was published with it.
     lease: Option<(SubnetKey, Ipv4Addr)>,
+    cluster: Option<Remembered>,
 }
 
 /// No agent runs as long as it is held; where there is no state directory none has run.
@@ -98,15 +105,38 @@ async fn remembered(options: &Options) -> Result<Known, AgentError> {
     let devices = local.list("/devices/").await.map_err(AgentError::Local)?.entries;
     let name = |key: &str| LinkName::new(key.split('/').nth(2)?).ok();
     let memory = Memory::new(local, &options.store.etcd_prefix);
-    let lease = memory.lease().await?;
+    let (lease, cluster) = (memory.lease().await?, memory.recall().await?);
     Ok(Known {
+        cluster,
         devices: devices.iter().filter_map(|entry| name(&entry.key)).collect(),
         networks: memory.networks().await?,
         lease: lease.map(|held| (held.subnet, held.value.public_ip)),
     })
 }
 
+/// Whether the agent makes devices of this kind.
+fn is_ours(kind: &LinkKind) -> bool {
+    kind.is_tunnel() || *kind == LinkKind::Other("tun".to_owned())
+}
+
 impl Left {
+    /// The last command of backend `extension`: what it has made only it can take back.
+    async fn commands(&mut self, options: &Options, known: &Known) {
+        let Some(Remembered { config, held, .. }) = &known.cluster else { return };
+        let shell = options.extension_shell;
+        let backend = Backend::parse(&config.backend).and_then(|backend| backend.fits(shell));
+        let conf = match backend {
+            Ok(Backend::Extension(conf)) => conf,
+            Ok(_) => return,
+            Err(error) => return self.failed.push(ErrorChain(&error).to_string()),
+        };
+        match (Hooks { conf, shell }).shutdown(config, &held.subnet, &held.value).await {
+            Ok(Some(said)) => self.removed.push(format!("Backend.ShutdownCommand: {said}")),
+            Ok(None) => {}
+            Err(error) => self.failed.push(ErrorChain(&error).to_string()),
+        }
+    }
+
     fn host(&mut self, options: &Options, known: &Known) {
         self.kernel(known);
         let conflist = options.cni_conf_dir.as_ref().map(|dir| dir.join(announce::CONFLIST));
@@ -144,7 +174,7 @@ impl Left {
         scope.routes = true;
         for name in devices {
             match kernel.link_by_name(&Ns::Host, name) {
-                Ok(Some(there)) if matches!(there.link.kind, LinkKind::Vxlan(_)) => {
+                Ok(Some(there)) if is_ours(&there.link.kind) => {
                     scope.links.insert(LinkRef { ns: Ns::Host, name: name.clone() });
                 }
                 Ok(_) => {}

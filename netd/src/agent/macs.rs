@@ -23,7 +23,7 @@ pub(super) async fn of(
 
 /// The addresses of these devices: of a device that is there its own (as one that flanneld has
 /// left), else that of the last time, else a new one.
-async fn choose(
+pub(super) async fn choose(
     kernel: &mut Kernel,
     local: &dyn Store,
     devices: &[LinkName],

@@ -25,7 +25,7 @@ pub(super) async fn serve(
     started: Started,
     signals: &mut Signals,
 ) -> Result<(), AgentError> {
-    let mut serving = Serving::begin(agent, started)?;
+    let mut serving = Serving::begin(agent, started).await?;
     let mut health = serving.health();
     let mut store = agent.insight.store.clone();
     loop {

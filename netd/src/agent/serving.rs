@@ -9,6 +9,7 @@ use cni::ErrorChain;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::beside::{self, Beside};
 use super::force::InForce;
 use super::insight::Running;
 use super::start::Started;
@@ -48,6 +49,8 @@ pub(super) struct Serving<'a> {
     guarded: Option<JoinSet<()>>,
     peers: JoinSet<()>,
     _watchdog: JoinSet<()>,
+    /// What the backend does beside the kernel's state.
+    beside: Beside,
 }
 
 impl<'a> Serving<'a> {
@@ -55,7 +58,8 @@ impl<'a> Serving<'a> {
     ///
     /// # Errors
     /// Where the loop cannot be started.
-    pub(super) fn begin(agent: &'a Agent, started: Started) -> Result<Self, AgentError> {
+    pub(super) async fn begin(agent: &'a Agent, started: Started) -> Result<Self, AgentError> {
+        let beside = beside::start(agent, &started).await?;
         let Started { force, known, alone, remembered_until } = started;
         let keeper = agent.leases.keep(force.held.clone());
         // Before the first look, so that nothing falls between.
@@ -82,7 +86,13 @@ impl<'a> Serving<'a> {
             files: Vec::new(),
             to_write: false,
             guarded: None,
-            peers: forward(agent, &force, known, reconciler.inputs(), telling.clone()),
+            peers: forward(
+                agent,
+                &force,
+                known,
+                reconciler.inputs(),
+                (telling.clone(), beside.tell.clone()),
+            ),
             store,
             telling,
             restoring,
@@ -90,6 +100,7 @@ impl<'a> Serving<'a> {
             _watchdog: notify::watchdog(reconciler.inputs()),
             force,
             reconciler,
+            beside,
         };
         Ok(serving.told())
     }
@@ -141,7 +152,16 @@ impl<'a> Serving<'a> {
     /// The interface has another address or MTU. Gives why that cannot be used.
     fn moves(&mut self, underlay: &Underlay) -> Option<Unfit> {
         let (config, old) = (self.force.config.clone(), self.force.underlay.clone());
-        match self.force.with(&config, underlay) {
+        let backend = self.force.overlay.backend().clone();
+        if !backend.is_kernels() {
+            let reason = format!(
+                "the interface between hosts has changed, and backend {} takes that at a restart of \
+                 netd only",
+                backend.kind()
+            );
+            return Some(Unfit { harmless: false, reason });
+        }
+        match self.force.with(&config, &backend, underlay) {
             Ok(force) => {
                 tracing::info!(
                     interface = %underlay.link, address = %underlay.v4, mtu = underlay.mtu,
@@ -213,7 +233,7 @@ fn forward(
     force: &InForce,
     known: Known,
     to: Inputs,
-    store: watch::Sender<StoreState>,
+    (store, beside): (watch::Sender<StoreState>, Option<mpsc::UnboundedSender<ClusterEvent>>),
 ) -> JoinSet<()> {
     let held = &force.held;
     let mut events = agent.leases.watch(held.subnet, known, held.time_to_live);
@@ -227,6 +247,9 @@ fn forward(
             if let ClusterEvent::Store(state) = event {
                 store.send_replace(state);
                 continue;
+            }
+            if let Some(beside) = &beside {
+                let _ = beside.send(event.clone());
             }
             if to.send(Input::Cluster(event)).is_err() {
                 return;

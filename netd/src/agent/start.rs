@@ -6,9 +6,9 @@ use std::time::Duration;
 use cni::ErrorChain;
 use kernel::Kernel;
 
-use super::force::{self, InForce};
+use super::force::InForce;
 use super::memory::Remembered;
-use super::{Agent, AgentError, macs};
+use super::{Agent, AgentError, identity, macs};
 use crate::backend::{Backend, Macs};
 use crate::config::network::NetworkConfig;
 use crate::lease::{
@@ -76,6 +76,7 @@ pub(super) async fn start(
 /// A network configuration that can be used, and its bytes.
 struct Configuration {
     config: NetworkConfig,
+    backend: Backend,
     json: Vec<u8>,
 }
 
@@ -91,6 +92,7 @@ enum Attempt {
 /// What is to be known before a lease is taken.
 struct Prepared {
     config: NetworkConfig,
+    backend: Backend,
     underlay: Underlay,
     macs: Macs,
     value: LeaseValue,
@@ -103,8 +105,8 @@ async fn attempt(
     configuration: Configuration,
     impatient: bool,
 ) -> Result<Attempt, AgentError> {
-    let Configuration { config, json } = configuration;
-    let prepared = prepare(agent, config).await?;
+    let Configuration { config, backend, json } = configuration;
+    let prepared = prepare(agent, config, backend).await?;
     let value = prepared.value.clone();
     let known = agent.memory.known().await?;
     let missing = match missing(agent, &known, previous.is_none()).await {
@@ -186,24 +188,32 @@ async fn resume(
         subnet = %held.subnet, peers = known.view.peers.len(), reason = away,
         "the store does not tell; going on with what was known before"
     );
-    let prepared = prepare(agent, config).await?;
+    let backend = Backend::parse(&config.backend)
+        .and_then(|backend| backend.fits(agent.options.extension_shell));
+    let prepared = prepare(agent, config, backend.map_err(AgentError::Backend)?).await?;
     held.value = prepared.value.clone();
     let force = finish(prepared, held)?;
     Ok(Started { force, known, alone: true, remembered_until: Some(until) })
 }
 
-async fn prepare(agent: &Agent, config: NetworkConfig) -> Result<Prepared, AgentError> {
+async fn prepare(
+    agent: &Agent,
+    config: NetworkConfig,
+    backend: Backend,
+) -> Result<Prepared, AgentError> {
     let dual = config.ipv6.is_some();
     let mut kernel = Kernel::open(None);
     let underlay = interface(agent, &mut kernel, dual)?;
-    let macs = macs::of(&mut kernel, agent.local.as_ref(), &config).await?;
-    let value = force::publishes(&config, &underlay, &macs).map_err(AgentError::Backend)?;
-    Ok(Prepared { config, underlay, macs, value })
+    let backend = identity::complete(agent, backend, dual).await?;
+    let devices = backend.devices(dual).map_err(AgentError::Backend)?;
+    let macs = macs::choose(&mut kernel, agent.local.as_ref(), &devices).await?;
+    let value = backend.publish(&underlay, &macs).map_err(AgentError::Backend)?;
+    Ok(Prepared { config, backend, underlay, macs, value })
 }
 
 fn finish(prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
-    let Prepared { config, underlay, macs, .. } = prepared;
-    let force = InForce::new(config, underlay, macs, held).map_err(AgentError::Backend)?;
+    let Prepared { config, backend, underlay, macs, .. } = prepared;
+    let force = InForce::new(config, backend, underlay, macs, held).map_err(AgentError::Backend)?;
     let (held, mtu) = (&force.held, force.backend().mtu);
     tracing::info!(
         subnet = %held.subnet, host = %held.value.public_ip, mtu,
@@ -220,10 +230,12 @@ fn finish(prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
 async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
     loop {
         let reason = match agent.leases.config_text().await {
-            Ok((config, json)) => match Backend::parse(&config.backend) {
+            Ok((config, json)) => match Backend::parse(&config.backend)
+                .and_then(|backend| backend.fits(agent.options.extension_shell))
+            {
                 Ok(backend) => {
                     tracing::info!(network = %config.network, backend = backend.kind(), "network");
-                    return Ok(Configuration { config, json });
+                    return Ok(Configuration { config, backend, json });
                 }
                 Err(error) => ErrorChain(&error).to_string(),
             },

@@ -8,11 +8,19 @@ use ipnetwork::IpNetwork;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackend {
     /// flannel has more types, and had others.
-    #[error("Backend.Type {0:?} is none that netd has: use vxlan, host-gw or alloc")]
+    #[error(
+        "Backend.Type {0:?} is none that netd has: use vxlan, host-gw, ipip, wireguard, \
+         udp, extension or alloc"
+    )]
     Kind(String),
     /// A key of the wrong type, or out of range.
-    #[error("{0}; write it as in {{\"Type\": \"vxlan\", \"VNI\": 1, \"Port\": 8472}}")]
-    Key(String),
+    #[error("{what}; write it as in {example}")]
+    Key {
+        /// What is wrong.
+        what: String,
+        /// A right one.
+        example: &'static str,
+    },
     /// Not a VXLAN network identifier.
     #[error("Backend.VNI {0} is out of range: use 1 to 16777215")]
     Vni(u32),
@@ -25,6 +33,29 @@ pub enum InvalidBackend {
         /// The VNI.
         vni: u32,
     },
+    /// The store's text would be a program of root's.
+    #[error(
+        "Backend.{key} has {sign:?}, which only a shell understands: put it into a script and name \
+         that, or let a shell read commands of the store on this host with --extension-shell"
+    )]
+    NeedsShell {
+        /// Which command.
+        key: &'static str,
+        /// What in it.
+        sign: char,
+    },
+    /// flannel's modes.
+    #[error("Backend.Mode {0:?} is none: use separate, auto, ipv4 or ipv6")]
+    Mode(String),
+    /// There is nothing to send by.
+    #[error("Backend.Mode ipv6 needs IPv6 between hosts: set EnableIPv6, or use mode auto")]
+    ModeWithoutIpv6,
+    /// Both devices would listen on it.
+    #[error(
+        "Backend.ListenPort and ListenPortV6 are both {0}, and the two devices of mode separate \
+         cannot share a port: give them two, or use mode auto"
+    )]
+    OnePort(u16),
     /// Others could not send to this host directly.
     #[error(
         "backend host-gw cannot work behind address translation: {public} is published and the \

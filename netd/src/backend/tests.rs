@@ -11,11 +11,11 @@ fn conf(text: &str) -> BackendConf {
     BackendConf { kind, options }
 }
 
-fn backend(text: &str) -> Result<Backend, InvalidBackend> {
+pub(super) fn backend(text: &str) -> Result<Backend, InvalidBackend> {
     Backend::parse(&conf(text))
 }
 
-fn underlay(dual: bool) -> Underlay {
+pub(super) fn underlay(dual: bool) -> Underlay {
     Underlay {
         link: LinkName::new("eth0").unwrap(),
         mtu: 1500,
@@ -40,7 +40,7 @@ fn overlay(text: &str, dual: bool) -> Overlay {
     backend(text).unwrap().overlay(underlay(dual), subnet.parse().unwrap(), &macs(), dual).unwrap()
 }
 
-fn peer(subnet: &str, value: &str) -> Peer {
+pub(super) fn peer(subnet: &str, value: &str) -> Peer {
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
     Peer { subnet: subnet.parse().unwrap(), value, revision: 1 }
 }
@@ -60,7 +60,10 @@ fn routes(state: &NetState) -> Vec<(String, Option<String>, bool)> {
 #[test]
 fn keys_are_read_in_any_case_with_flannels_defaults() {
     assert_eq!(backend(r#"{"Type":"vxlan"}"#), backend(r#"{"Type":"vxlan","vni":1,"PORT":0}"#));
-    let device = |text: &str| overlay(text, false).devices[0].clone();
+    let device = |text: &str| {
+        let Devices::Vxlan(all) = overlay(text, false).devices else { panic!("{text}") };
+        all[0].clone()
+    };
     let plain = device(r#"{"Type":"vxlan"}"#);
     assert_eq!((plain.vni, plain.port, plain.mtu), (1, None, 1450));
     assert!(!plain.learning && !plain.gbp);
@@ -74,12 +77,17 @@ fn keys_are_read_in_any_case_with_flannels_defaults() {
 #[test]
 fn wrong_keys_are_named_with_the_remedy() {
     for (text, says) in [
-        (r#"{"Type":"udp"}"#, "\"udp\" is none that netd has: use vxlan, host-gw or alloc"),
-        (r#"{"Type":""}"#, "use vxlan, host-gw or alloc"),
+        (
+            r#"{"Type":"ipsec"}"#,
+            "\"ipsec\" is none that netd has: use vxlan, host-gw, ipip, wireguard, udp, extension",
+        ),
+        (r#"{"Type":""}"#, "wireguard, udp, extension or alloc"),
         (r#"{"Type":"vxlan","VNI":0}"#, "use 1 to 16777215"),
         (r#"{"Type":"vxlan","VNI":16777216}"#, "use 1 to 16777215"),
         (r#"{"Type":"vxlan","Port":70000}"#, "Backend.Port"),
         (r#"{"Type":"vxlan","DirectRouting":"yes"}"#, "Backend.DirectRouting"),
+        (r#"{"Type":"udp","Port":0}"#, "cannot be 0"),
+        (r#"{"Type":"ipip","DirectRouting":1}"#, "as in {\"Type\": \"ipip\""),
     ] {
         let error = backend(text).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
@@ -107,6 +115,11 @@ fn what_is_published_is_what_flannel_writes_byte_for_byte() {
         bytes(r#"{"Type":"host-gw"}"#, false),
         r#"{"PublicIP":"10.0.0.1","PublicIPv6":null,"BackendType":"host-gw"}"#
     );
+    assert_eq!(
+        bytes(r#"{"Type":"ipip"}"#, false),
+        r#"{"PublicIP":"10.0.0.1","PublicIPv6":null,"BackendType":"ipip"}"#
+    );
+    assert_eq!(bytes(r#"{"Type":"udp"}"#, false), r#"{"PublicIP":"10.0.0.1","PublicIPv6":null}"#);
     assert_eq!(bytes(r#"{"Type":"alloc"}"#, false), r#"{"PublicIP":"10.0.0.1","PublicIPv6":null}"#);
 }
 
@@ -122,6 +135,8 @@ fn containers_get_the_smallest_mtu_of_all_families() {
     assert_eq!(overlay(r#"{"Type":"vxlan"}"#, false).mtu(), 1450);
     assert_eq!(overlay(r#"{"Type":"vxlan"}"#, true).mtu(), 1430);
     assert_eq!(overlay(r#"{"Type":"host-gw"}"#, true).mtu(), 1500);
+    assert_eq!(overlay(r#"{"Type":"ipip"}"#, true).mtu(), 1480);
+    assert_eq!(overlay(r#"{"Type":"udp"}"#, true).mtu(), 1472);
 }
 
 #[test]
@@ -142,6 +157,21 @@ fn a_peer_on_the_same_link_gets_a_plain_route_where_direct_routing_is_on() {
     assert!(near.fdb.is_empty() && near.neighs.is_empty());
     let far = overlay.peer(&flannel_peer(), &mut |_| false).unwrap();
     assert_eq!(far.fdb.len(), 1);
+}
+
+#[test]
+fn a_peer_of_ipip_is_an_onlink_route_through_the_tunnel_or_a_plain_one() {
+    let value = r#"{"PublicIP":"10.0.0.9","PublicIPv6":"fd00::9","BackendType":"ipip"}"#;
+    let peer = peer("10.5.9.0-24&fd05:0:0:9::-64", value);
+    let there = |text: &str| {
+        let state = overlay(text, true).peer(&peer, &mut |_| true).unwrap();
+        state.routes.iter().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let routes = there(r#"{"type":"ipip","other":1}"#);
+    assert_eq!(routes.len(), 1, "IPv4 only: {routes:?}");
+    assert_eq!((routes[0].onlink, routes[0].dev.as_ref()), (true, Some(&drivers::ipip::name())));
+    let direct = there(r#"{"Type":"ipip","directrouting":true}"#);
+    assert_eq!((direct[0].onlink, direct[0].dev.as_ref().unwrap().as_str()), (false, "eth0"));
 }
 
 #[test]

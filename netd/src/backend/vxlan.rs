@@ -58,7 +58,10 @@ struct PeerData {
 impl Conf {
     pub(super) fn parse(options: &Value) -> Result<Self, InvalidBackend> {
         let raw: Raw =
-            json::decode_at("Backend", options).map_err(|error| InvalidBackend::Key(error.msg))?;
+            json::decode_at("Backend", options).map_err(|error| InvalidBackend::Key {
+                what: error.msg,
+                example: r#"{"Type": "vxlan", "VNI": 1, "Port": 8472}"#,
+            })?;
         if raw.vni == 0 || raw.vni > VNI_MAX {
             return Err(InvalidBackend::Vni(raw.vni));
         }

@@ -11,6 +11,7 @@ use cni::json;
 
 use super::output::{self, Output, Table};
 use super::{options, runtime};
+use crate::backend::{Backend, InvalidBackend};
 use crate::config::network::NetworkConfig;
 use crate::config::options::StoreFlags;
 use crate::lease::ConfigError;
@@ -83,6 +84,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
 async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
     let bytes = read(&args.network)?;
     let new = NetworkConfig::parse(&bytes)?;
+    check(&new)?;
     let options = options::of_store(&args.store)?;
     let (store, keys) = (options.open()?, options.keyspace()?);
     let key = keys.config();
@@ -110,6 +112,14 @@ async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Keys of a backend that netd has are right, or nothing is written; other types are others' business.
+fn check(config: &NetworkConfig) -> Result<(), InvalidBackend> {
+    match Backend::parse(&config.backend) {
+        Ok(_) | Err(InvalidBackend::Kind(_)) => Ok(()),
+        Err(wrong) => Err(wrong),
+    }
+}
+
 /// The argument itself, the file it names, or standard input.
 fn read(config: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -129,4 +139,27 @@ fn read(config: &str) -> anyhow::Result<Vec<u8>> {
 /// A value as people read it.
 fn text(value: &json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_key_of_a_backend_is_refused_and_a_type_of_others_is_theirs() {
+        let checked = |backend: &str| {
+            let text = format!(r#"{{"Network":"10.5.0.0/16","Backend":{backend}}}"#);
+            check(&NetworkConfig::parse(text.as_bytes()).unwrap()).map_err(|e| e.to_string())
+        };
+        for fine in [
+            r#"{"Type":"ipip","DirectRouting":true,"Unknown":1}"#,
+            r#"{"Type":"wireguard","Mode":"auto"}"#,
+            r#"{"Type":"extension","SubnetAddCommand":"for a shell; maybe"}"#,
+            r#"{"Type":"ipsec","PSK":1}"#,
+        ] {
+            assert_eq!(checked(fine), Ok(()));
+        }
+        let refused = checked(r#"{"Type":"wireguard","Mode":"both"}"#).unwrap_err();
+        assert!(refused.contains("use separate, auto, ipv4 or ipv6"), "{refused}");
+    }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use cni::{Code, ErrorChain};
 
 use super::output;
+use crate::backend::InvalidBackend;
 use crate::config::network::InvalidConfig;
 use crate::config::options::OptionsError;
 use crate::lease::{ConfigError, InvalidPrefix};
@@ -56,7 +57,11 @@ fn is_of_config(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_store = cause.downcast_ref().is_some_and(|fault| matches!(fault, Fault::Invalid(_)));
     let absent = cause.downcast_ref();
     let absent = absent.is_some_and(|error| matches!(error, ConfigError::Absent { .. }));
-    of_store || absent || cause.is::<InvalidConfig>() || cause.is::<InvalidPrefix>()
+    of_store
+        || absent
+        || cause.is::<InvalidConfig>()
+        || cause.is::<InvalidPrefix>()
+        || cause.is::<InvalidBackend>()
 }
 
 /// Prints a CNI error: its message, which names the plugin of the chain, its code, its details.

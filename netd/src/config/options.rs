@@ -24,6 +24,9 @@ pub use flags::with_two_dashes;
 pub use store_flags::{RunDirFlags, StoreFlags};
 pub use table::usage;
 
+/// flannel's variable for the key's file.
+const KEY_FILE: &str = "WIREGUARD_KEY_FILE";
+
 /// What the agent was asked to do, validated as far as that is possible without a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -49,6 +52,10 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// Directory of sockets.
     pub run_dir: PathBuf,
+    /// Where this host's private key for WireGuard is.
+    pub wireguard_key_file: PathBuf,
+    /// A shell may read the commands of backend `extension`.
+    pub extension_shell: bool,
     /// Where a conflist is written once the agent is ready.
     pub cni_conf_dir: Option<PathBuf>,
     /// What is logged, in tracing's filter language (`info`, `netd=debug`).
@@ -119,6 +126,10 @@ fn gather(line: &CommandLine, env: &BTreeMap<String, String>) -> Result<Options,
     let from_env = || env.get("NETD_CONFIG").filter(|path| !path.is_empty());
     if let Some(path) = line.config.as_ref().or_else(from_env) {
         file::apply(&mut draft, path.as_ref())?;
+    }
+    if let Some(file) = env.get(KEY_FILE).filter(|path| !path.is_empty()) {
+        let at = format!("variable {KEY_FILE}");
+        draft.set("wireguard-key-file", file, &at).map_err(OptionsError::Config)?;
     }
     for prefix in ["FLANNELD_", "NETD_"] {
         from_environment(&mut draft, prefix, env)?;

@@ -23,6 +23,9 @@ impl Work {
             plan.steps.iter().for_each(log_command);
         }
         let report = self.kernel.apply(plan);
+        if self.touches_shared(plan) {
+            self.round_soon();
+        }
         let (all, applied) = (plan.steps.len() as u64, report.done.len() as u64);
         self.count(|counts| {
             counts.applied += applied;

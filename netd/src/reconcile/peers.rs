@@ -70,6 +70,15 @@ impl Peers {
         self.entries.iter()
     }
 
+    /// How many want which peer of a WireGuard link.
+    pub(super) fn wg_claims(&self) -> BTreeMap<&(netstate::LinkName, netstate::PublicKey), usize> {
+        let mut claims = BTreeMap::new();
+        for id in self.entries.values().flat_map(|entry| entry.wanted.wg_peers.keys()) {
+            *claims.entry(id).or_default() += 1;
+        }
+        claims
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -105,6 +105,10 @@ impl Place {
         part.routes.retain(|route| fits(Self::of_route(route)));
         part.neighs.retain(|neigh| fits(Self::of_neigh(neigh)));
         part.fdb.retain(|entry| fits(Self::of_fdb(entry)));
+        for peer in part.wg_peers.values_mut() {
+            // A network leads to one peer, the one that has its route.
+            peer.allowed.retain(|net| fits(Self::Route(*net)));
+        }
         part
     }
 

@@ -162,7 +162,7 @@ impl Work {
 }
 
 fn leads_to_a_peer(op: &Op) -> bool {
-    matches!(op, Op::AddRoute(_) | Op::AddNeigh(_) | Op::AddFdb(_))
+    matches!(op, Op::AddRoute(_) | Op::AddNeigh(_) | Op::AddFdb(_) | Op::AddWgPeer(_))
 }
 
 pub(super) fn chain(error: kernel::Error) -> String {

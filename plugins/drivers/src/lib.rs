@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod container;
 pub mod firewall;
 pub mod host_gw;
+pub mod ipip;
 pub mod macvlan;
 pub mod masquerade;
 mod owner;
@@ -21,6 +22,8 @@ pub mod ports;
 pub mod ruleset;
 pub mod spoofing;
 pub mod traffic;
+pub mod udp;
 pub mod vxlan;
+pub mod wireguard;
 
 pub use owner::Owner;

@@ -24,6 +24,8 @@ mod settle;
 mod sysctl;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tun;
+mod wireguard;
 pub mod xtables;
 
 pub use datapath::{ChainState, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};

@@ -7,10 +7,11 @@
 use std::net::IpAddr;
 
 use crate::addr::Addr;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, Vxlan};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::route::Route;
 use crate::state::{NetState, State};
+use crate::tunnel::Vxlan;
 use crate::vlan;
 
 /// Smallest MTU, in bytes, with which a link has IPv6 (RFC 8200, section 5).
@@ -85,6 +86,9 @@ impl State {
             | LinkChange::Local(_)
             | LinkChange::Parent(_)
             | LinkChange::Learning(_)
+            | LinkChange::Source(_)
+            | LinkChange::ListenPort(_)
+            | LinkChange::PrivateKey(_)
             | LinkChange::Hairpin(_)
             | LinkChange::Isolated(_)
             | LinkChange::VlanFiltering(_)
@@ -163,6 +167,21 @@ impl Link {
                     vxlan.change(change);
                 }
             }
+            LinkChange::Source(ip) => {
+                if let LinkKind::Ipip(ipip) = &mut self.kind {
+                    ipip.local = Some(*ip);
+                }
+            }
+            LinkChange::ListenPort(port) => {
+                if let LinkKind::WireGuard(own) = &mut self.kind {
+                    own.port = Some(*port);
+                }
+            }
+            LinkChange::PrivateKey(key) => {
+                if let LinkKind::WireGuard(own) = &mut self.kind {
+                    own.key = Some(key.clone());
+                }
+            }
             LinkChange::Hairpin(on) => self.port_mut().hairpin = Some(*on),
             LinkChange::Isolated(on) => self.port_mut().isolated = Some(*on),
             LinkChange::AddVlan(range) => {
@@ -232,6 +251,7 @@ impl NetState {
         self.routes.retain(|r| r.dev.as_ref() != Some(name));
         self.neighs.retain(|n| &n.link != name);
         self.fdb.retain(|e| &e.link != name);
+        self.wg_peers.retain(|_, p| &p.link != name);
         self.sysctls.retain(|key, _| link_of(key) != Some(name.as_str()));
         for addr in &addrs {
             self.drop_addr(addr);

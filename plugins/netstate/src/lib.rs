@@ -27,13 +27,13 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tunnel;
 mod vlan;
+mod wireguard;
 
 pub use addr::{Addr, Fdb, Neigh};
 pub use datapath::Datapath;
-pub use link::{
-    BridgePort, Link, LinkChange, LinkKind, LinkRef, MacVlanMode, PeerInit, VlanRange, Vxlan,
-};
+pub use link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, MacVlanMode, PeerInit, VlanRange};
 pub use name::{LinkName, Mac, NameError, Ns, SysctlKey};
 pub use op::{Mode, Op, Step};
 pub use plan::Plan;
@@ -42,3 +42,5 @@ pub use route::{IPV6_METRIC, Route, RouteKind, RouteScope, Rule, TABLE_MAIN};
 pub use scope::Scope;
 pub use state::{Desired, NetState, Observed, State};
 pub use text::NsNames;
+pub use tunnel::{Ipip, Vxlan};
+pub use wireguard::{KEY_BYTES, NotAKey, PublicKey, Secret, WgPeer, WireGuard};

@@ -1,8 +1,10 @@
 //! Links (network interfaces) and what can be changed about them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::name::{LinkName, Mac, Ns};
+use crate::tunnel::{Ipip, Vxlan};
+use crate::wireguard::{Secret, WireGuard};
 
 /// A network interface. In a desired state `None` means "whatever the kernel gives".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,10 @@ pub enum LinkKind {
     },
     /// A VXLAN tunnel end.
     Vxlan(Vxlan),
+    /// The end of a tunnel of IPv4 in IPv4.
+    Ipip(Ipip),
+    /// A WireGuard tunnel end.
+    WireGuard(WireGuard),
     /// Something else, by the kernel's word for it (`dummy`, `vlan`; empty for a physical device).
     Other(String),
 }
@@ -98,7 +104,12 @@ impl LinkKind {
         match self {
             Self::MacVlan { parent, .. } => Some(parent),
             Self::Vxlan(vxlan) => vxlan.parent.as_ref(),
-            Self::Loopback | Self::Bridge { .. } | Self::Veth { .. } | Self::Other(_) => None,
+            Self::Loopback
+            | Self::Bridge { .. }
+            | Self::Veth { .. }
+            | Self::Ipip(_)
+            | Self::WireGuard(_)
+            | Self::Other(_) => None,
         }
     }
 
@@ -109,30 +120,26 @@ impl LinkKind {
         match self {
             Self::Loopback => false,
             Self::Other(kind) => !kind.is_empty(),
-            Self::Bridge { .. } | Self::Veth { .. } | Self::MacVlan { .. } | Self::Vxlan(_) => true,
+            Self::Bridge { .. }
+            | Self::Veth { .. }
+            | Self::MacVlan { .. }
+            | Self::Vxlan(_)
+            | Self::Ipip(_)
+            | Self::WireGuard(_) => true,
         }
     }
-}
 
-/// A VXLAN tunnel end (RFC 7348; `drivers/net/vxlan/vxlan_core.c`).
-///
-/// [`Vxlan::local`], [`Vxlan::parent`] and [`Vxlan::learning`] can be changed while all that is on
-/// the link stays; anything else is for life (`vxlan_nl2conf()`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vxlan {
-    /// VXLAN network identifier, 24 bits.
-    pub id: u32,
-    /// UDP port, both of this end and of the others; the kernel's default is 8472.
-    pub port: Option<u16>,
-    /// The link that outer packets leave by, which may be in another namespace; or whichever the
-    /// routes say.
-    pub parent: Option<LinkRef>,
-    /// Source address of outer packets.
-    pub local: Option<IpAddr>,
-    /// Forwarding entries are learnt from what comes in.
-    pub learning: bool,
-    /// The group policy extension; cannot be changed.
-    pub gbp: bool,
+    /// Whether frames have link-layer addresses, so that the link has one and can be a port.
+    #[must_use]
+    pub fn is_ethernet(&self) -> bool {
+        !matches!(self, Self::Ipip(_) | Self::WireGuard(_))
+    }
+
+    /// Whether it is the end of a tunnel between hosts.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self, Self::Vxlan(_) | Self::Ipip(_) | Self::WireGuard(_))
+    }
 }
 
 /// Macvlan modes (`include/uapi/linux/if_link.h`, `enum macvlan_mode`).
@@ -218,6 +225,12 @@ pub enum LinkChange {
     Parent(LinkRef),
     /// Whether a VXLAN tunnel end learns.
     Learning(bool),
+    /// Source address of an IPIP tunnel end's outer packets.
+    Source(Ipv4Addr),
+    /// UDP port of a WireGuard tunnel end.
+    ListenPort(u16),
+    /// Private key of a WireGuard tunnel end.
+    PrivateKey(Secret),
     /// VLAN filtering of a bridge.
     VlanFiltering(bool),
     /// Adds VLAN ids to a bridge port.

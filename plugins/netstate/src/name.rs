@@ -42,6 +42,12 @@ impl LinkName {
         if bad { Err(NameError::Link(name)) } else { Ok(Self(name)) }
     }
 
+    /// A name known to be right when written.
+    #[must_use]
+    pub fn fixed(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+
     /// The loopback interface, present in every namespace.
     #[must_use]
     pub fn lo() -> Self {

@@ -8,6 +8,7 @@ use crate::link::{Link, LinkChange, PeerInit};
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::nft::{Chain, ChainId, Element, Rule as NftRule, SetId, Table, TableId};
 use crate::route::{Route, Rule};
+use crate::wireguard::WgPeer;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub enum Op {
     AddFdb(Fdb),
     /// Removes a forwarding entry.
     DelFdb(Fdb),
+    /// Makes a peer of a WireGuard link what it is to be.
+    AddWgPeer(WgPeer),
+    /// Removes a peer of a WireGuard link.
+    DelWgPeer(WgPeer),
     /// Adds a policy rule.
     AddRule(Rule),
     /// Removes a policy rule.
@@ -155,6 +160,7 @@ impl Op {
             | Self::DelRoute(_)
             | Self::DelNeigh(_)
             | Self::DelFdb(_)
+            | Self::DelWgPeer(_)
             | Self::DelRule(_)
             | Self::DelTable(_)
             | Self::DelRuleOf { .. }
@@ -165,6 +171,7 @@ impl Op {
             | Self::AddRoute(_)
             | Self::AddNeigh(_)
             | Self::AddFdb(_)
+            | Self::AddWgPeer(_)
             | Self::AddRule(_)
             | Self::SetSysctl { .. }
             | Self::AddTable(_)
@@ -186,6 +193,7 @@ impl Op {
             Self::AddRoute(r) => Self::DelRoute(r.clone()),
             Self::AddNeigh(n) => Self::DelNeigh(n.clone()),
             Self::AddFdb(e) => Self::DelFdb(e.clone()),
+            Self::AddWgPeer(p) => Self::DelWgPeer(p.clone()),
             Self::AddRule(r) => Self::DelRule(r.clone()),
             Self::AddTable(t) => Self::DelTable(t.id.clone()),
             Self::InsertRule { chain, rule } => {
@@ -198,6 +206,7 @@ impl Op {
             Self::DelRoute(r) => Self::AddRoute(r.clone()),
             Self::DelNeigh(n) => Self::AddNeigh(n.clone()),
             Self::DelFdb(e) => Self::AddFdb(e.clone()),
+            Self::DelWgPeer(p) => Self::AddWgPeer(p.clone()),
             Self::DelRule(r) => Self::AddRule(r.clone()),
             Self::DelElement { set, element } => {
                 Self::AddElement { set: set.clone(), element: element.clone() }

@@ -17,7 +17,7 @@ use crate::state::Desired;
 pub struct Scope {
     /// Links, with their addresses.
     pub links: BTreeSet<LinkRef>,
-    /// Also the permanent neighbours and forwarding entries of the links: on a bridge, listing
+    /// Also the permanent neighbours, forwarding entries and WireGuard's peers of the links: on a bridge, listing
     /// them costs by the number of containers.
     pub neighbours: bool,
     /// Also the routes through the links.
@@ -46,11 +46,13 @@ impl Scope {
                 .chain(state.addrs.iter().map(|a| &a.link))
                 .chain(state.routes.iter().filter_map(|r| r.dev.as_ref()))
                 .chain(state.neighs.iter().map(|n| &n.link))
-                .chain(state.fdb.iter().map(|e| &e.link));
+                .chain(state.fdb.iter().map(|e| &e.link))
+                .chain(state.wg_peers.values().map(|p| &p.link));
             for name in names {
                 scope.links.insert(LinkRef { ns: ns.clone(), name: name.clone() });
             }
-            scope.neighbours |= !state.neighs.is_empty() || !state.fdb.is_empty();
+            let (neighs, fdb) = (!state.neighs.is_empty(), !state.fdb.is_empty());
+            scope.neighbours |= neighs || fdb || !state.wg_peers.is_empty();
             for rule in &state.rules {
                 scope.rule_tables.insert((ns.clone(), rule.table));
             }

@@ -10,6 +10,7 @@ use crate::link::Link;
 use crate::name::{LinkName, Ns, SysctlKey};
 use crate::nft::{Element, SetId, Table, TableId};
 use crate::route::{Route, Rule};
+use crate::wireguard::{PublicKey, WgPeer};
 
 /// What is in one network namespace, by name and never by interface index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct NetState {
     pub neighs: BTreeSet<Neigh>,
     /// VXLAN forwarding entries.
     pub fdb: BTreeSet<Fdb>,
+    /// Peers of WireGuard links, by link and key.
+    pub wg_peers: BTreeMap<(LinkName, PublicKey), WgPeer>,
     /// Policy rules.
     pub rules: BTreeSet<Rule>,
     /// Sysctl values.
@@ -52,6 +55,11 @@ impl NetState {
         self.routes.extend(other.routes);
         self.neighs.extend(other.neighs);
         self.fdb.extend(other.fdb);
+        for (id, peer) in other.wg_peers {
+            // Two subnets of one host are one peer.
+            let known = self.wg_peers.entry(id).or_insert_with(|| peer.clone());
+            known.allowed.extend(peer.allowed);
+        }
         self.rules.extend(other.rules);
         self.sysctls.extend(other.sysctls);
         self.tables.extend(other.tables);

@@ -5,10 +5,11 @@ use kernel::Kernel;
 
 use super::{Serving, forward, uplink};
 use crate::agent::change::can_follow;
-use crate::agent::force::{InForce, publishes};
-use crate::agent::macs;
+use crate::agent::force::InForce;
 use crate::agent::serve::keep;
 use crate::agent::uplink::Uplink;
+use crate::agent::{identity, macs};
+use crate::backend::Backend;
 use crate::config::network::NetworkConfig;
 use crate::lease::{ConfigError, Configured};
 
@@ -88,11 +89,15 @@ impl Serving<'_> {
                 ErrorChain(&refusal)
             ));
         }
+        let backend = match self.backend(&config).await {
+            Ok(backend) => backend,
+            Err(reason) => return Some(reason),
+        };
         let taken = match config.ipv6.is_some() && subnet.v6.is_none() {
-            true => self.extend(&config).await,
+            true => self.extend(&config, backend).await,
             false => self
                 .force
-                .with(&config, &self.force.underlay)
+                .with(&config, &backend, &self.force.underlay)
                 .map_err(|error| ErrorChain(&error).to_string()),
         };
         match taken {
@@ -109,15 +114,33 @@ impl Serving<'_> {
         }
     }
 
+    /// The backend of a configuration, as this host has it.
+    async fn backend(&self, config: &NetworkConfig) -> Result<Backend, String> {
+        let chain = |error: &dyn std::error::Error| ErrorChain(error).to_string();
+        let backend = Backend::parse(&config.backend).map_err(|error| chain(&error))?;
+        if !backend.is_kernels() {
+            return Err(format!(
+                "backend {} takes another configuration at a restart of netd only",
+                backend.kind()
+            ));
+        }
+        let dual = config.ipv6.is_some();
+        identity::complete(self.agent, backend, dual).await.map_err(|error| chain(&error))
+    }
+
     /// The lease gets an IPv6 subnet.
-    async fn extend(&mut self, config: &NetworkConfig) -> Result<InForce, String> {
+    async fn extend(
+        &mut self,
+        config: &NetworkConfig,
+        backend: Backend,
+    ) -> Result<InForce, String> {
         let chain = |error: &dyn std::error::Error| ErrorChain(error).to_string();
         let agent = self.agent;
         let uplink = Uplink { dual: true, ..uplink(agent, &self.force) };
         let underlay = uplink.now(&self.force.underlay).await?;
         let macs = macs::of(&mut Kernel::open(None), agent.local.as_ref(), config).await;
         let macs = macs.map_err(|error| chain(&error))?;
-        let value = publishes(config, &underlay, &macs).map_err(|error| chain(&error))?;
+        let value = backend.publish(&underlay, &macs).map_err(|error| chain(&error))?;
         // It would take the old key again, and the news of our own new one would be of a peer.
         let known = agent.memory.known().await.map_err(|error| chain(&error))?;
         self.keeper.pause();
@@ -128,9 +151,10 @@ impl Serving<'_> {
         self.lease = self.keeper.status();
         self.force.held = held;
         let inputs = self.reconciler.inputs();
-        self.peers = forward(agent, &self.force, known, inputs, self.telling.clone());
+        let tell = (self.telling.clone(), self.beside.tell.clone());
+        self.peers = forward(agent, &self.force, known, inputs, tell);
         let held = extended.map_err(|error| chain(&error))?;
-        InForce::new(config.clone(), underlay, macs, held).map_err(|error| chain(&error))
+        InForce::new(config.clone(), backend, underlay, macs, held).map_err(|error| chain(&error))
     }
 
     fn refuse(&self, refused: Option<String>) {

@@ -45,6 +45,8 @@ impl Default for Draft {
             health: None,
             state_dir: "/var/lib/netd".into(),
             run_dir: "/run/netd".into(),
+            extension_shell: false,
+            wireguard_key_file: "/run/flannel/wgkey".into(),
             cni_conf_dir: None,
             confirm_restored: false,
             log: "info".to_owned(),

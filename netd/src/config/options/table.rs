@@ -214,6 +214,18 @@ pub(super) const OPTIONS: &[OptionRow] = &[
     ),
     row("run-dir", One("DIR"), Path(|o| &mut o.run_dir), "sockets [/run/netd]"),
     row(
+        "extension-shell",
+        Switch,
+        On(|o, on| o.extension_shell = on),
+        "let a shell read the commands of backend extension, which are etcd's text [false]",
+    ),
+    row(
+        "wireguard-key-file",
+        One("FILE"),
+        Path(|o| &mut o.wireguard_key_file),
+        "this host's private key for WireGuard [/run/flannel/wgkey]",
+    ),
+    row(
         "log",
         One("FILTER"),
         By(Draft::log),

@@ -33,6 +33,8 @@ pub(super) fn same(kernel: &mut Kernel, step: &Step) -> Result<(), Error> {
         | Op::DelRoute(_)
         | Op::DelNeigh(_)
         | Op::DelFdb(_)
+        | Op::AddWgPeer(_)
+        | Op::DelWgPeer(_)
         | Op::DelRule(_)
         | Op::SetSysctl { .. }
         | Op::AddTable(_)
@@ -126,6 +128,8 @@ fn kind_word(kind: &LinkKind) -> &str {
         LinkKind::Veth { .. } => "veth",
         LinkKind::MacVlan { .. } => "macvlan",
         LinkKind::Vxlan(_) => "vxlan",
+        LinkKind::Ipip(_) => "ipip",
+        LinkKind::WireGuard(_) => "wireguard",
         LinkKind::Other(word) if word.is_empty() => "physical",
         LinkKind::Other(word) => word,
     }

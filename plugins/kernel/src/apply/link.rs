@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use netlink_packet_route::link::LinkMessage;
-use netstate::{Link, LinkChange, LinkFacts, LinkName, LinkRef, Mac, Ns, PeerInit, Step};
+use netstate::{Link, LinkChange, LinkFacts, LinkKind, LinkName, LinkRef, Mac, Ns, PeerInit, Step};
 use rustix::io::Errno;
 
 use super::Work;
@@ -173,6 +173,10 @@ fn facts(raw: &RawLink) -> LinkFacts {
 fn after_birth(link: &Link) -> Vec<LinkChange> {
     let mut changes: Vec<LinkChange> =
         link.alias.clone().map(LinkChange::Alias).into_iter().collect();
+    if let LinkKind::WireGuard(own) = &link.kind {
+        changes.extend(own.port.map(LinkChange::ListenPort));
+        changes.extend(own.key.clone().map(LinkChange::PrivateKey));
+    }
     if let Some(port) = &link.port {
         changes.extend(port.hairpin.map(LinkChange::Hairpin));
         changes.extend(port.isolated.map(LinkChange::Isolated));

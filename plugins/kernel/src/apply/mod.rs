@@ -8,6 +8,7 @@ mod nft;
 mod replace;
 mod route;
 mod sysctl;
+mod wireguard;
 
 use netstate::{Done, Mode, Op, Plan, Report, Step};
 use rustix::io::Errno;
@@ -28,6 +29,7 @@ pub(crate) fn run(kernel: &mut Kernel, plan: &Plan) -> Report<Error> {
             Family::Route => route::run(&mut work, &first.ns, steps),
             Family::Sysctl => sysctl::run(&mut work, &first.ns, steps),
             Family::Netfilter => nft::run(&mut work, &first.ns, steps),
+            Family::WireGuard => wireguard::run(&mut work, &first.ns, steps),
         }
         if work.stopped {
             break;
@@ -108,6 +110,7 @@ enum Family {
     Route,
     Netfilter,
     Sysctl,
+    WireGuard,
 }
 
 fn family(work: &Work<'_>, step: &Step) -> Family {
@@ -126,6 +129,7 @@ fn family(work: &Work<'_>, step: &Step) -> Family {
         | Op::DelFdb(_)
         | Op::AddRule(_)
         | Op::DelRule(_) => Family::Route,
+        Op::AddWgPeer(_) | Op::DelWgPeer(_) => Family::WireGuard,
         Op::SetSysctl { .. } => Family::Sysctl,
         Op::AddTable(_)
         | Op::DelTable(_)

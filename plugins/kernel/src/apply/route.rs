@@ -5,7 +5,7 @@ use std::ops::Range;
 use netlink_packet_core::Emitable;
 use netstate::{LinkChange, LinkName, Mode, Ns, Op, Step};
 
-use super::{Work, devconf, group, link};
+use super::{Work, devconf, group, link, wireguard};
 use crate::error::Error;
 use crate::netlink::{Batch, flag};
 use crate::route::{self, Changes, rtm};
@@ -151,6 +151,13 @@ impl<'s> Run<'_, '_, 's> {
         for message in &changes.links {
             self.push(step, rtm::NEWLINK, 0, message);
         }
+        if !changes.wireguard.is_empty() {
+            let set_alone = changes.links.is_empty() && matches!(step.op, Op::SetLink { .. });
+            self.flush();
+            if wireguard::set(self.work, self.ns, step, name, &changes.wireguard) && set_alone {
+                self.work.done(step, true, None);
+            }
+        }
         let lists = [(rtm::DELLINK, changes.del_vlans), (rtm::SETLINK, changes.add_vlans)];
         for (kind, vlans) in lists.into_iter().filter(|(_, vlans)| !vlans.is_empty()) {
             match index {
@@ -201,7 +208,9 @@ impl<'s> Run<'_, '_, 's> {
                 }
             }
             // Other families never get here.
-            Op::AddTable(_)
+            Op::AddWgPeer(_)
+            | Op::DelWgPeer(_)
+            | Op::AddTable(_)
             | Op::DelTable(_)
             | Op::AddChain { .. }
             | Op::AddSet { .. }

@@ -8,6 +8,7 @@ mod on_link;
 mod reads;
 mod survey;
 mod uplinks;
+mod wireguard;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub struct Kernel {
     host: Space,
     container: Option<Space>,
     generation: Option<u32>,
+    /// The number of WireGuard's family.
+    wireguard: Option<u16>,
 }
 
 /// One namespace.
@@ -48,6 +51,7 @@ pub(crate) struct Space {
     set_types: BTreeMap<SetId, SetTypes>,
     route: Option<Socket>,
     netfilter: Option<Socket>,
+    generic: Option<Socket>,
 }
 
 impl Kernel {
@@ -61,6 +65,7 @@ impl Kernel {
             host: Space::default(),
             container: container.map(inside),
             generation: None,
+            wireguard: None,
         }
     }
 
@@ -103,6 +108,11 @@ impl Kernel {
     /// The socket for nf_tables and conntrack.
     pub(crate) fn netfilter(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
         self.socket(ns, Protocol::Netfilter)
+    }
+
+    /// The socket for WireGuard.
+    pub(crate) fn generic(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
+        self.socket(ns, Protocol::Generic)
     }
 
     /// The generation that the next transaction in a namespace is bound to.
@@ -164,6 +174,7 @@ impl Space {
         match protocol {
             Protocol::Route => &mut self.route,
             Protocol::Netfilter => &mut self.netfilter,
+            Protocol::Generic => &mut self.generic,
         }
     }
 }

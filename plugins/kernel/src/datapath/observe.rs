@@ -80,6 +80,15 @@ impl Kernel {
                 }
                 None => other(),
             },
+            // Of a device that cannot be read only the kind is known.
+            "wireguard" => match LinkName::new(raw.name.clone()) {
+                Ok(name) => match self.wireguard_device(ns, &name) {
+                    Ok(device) => LinkKind::WireGuard(device.own),
+                    Err(_) => other(),
+                },
+                Err(_) => other(),
+            },
+            "ipip" => raw.ipip.clone().map_or_else(other, LinkKind::Ipip),
             _ => other(),
         })
     }
@@ -119,6 +128,11 @@ fn on_link(
     }
     if scope.neighbours && raw.kind == "vxlan" {
         state.fdb.extend(kernel.fdb_on(&at.ns, &at.name, raw.index)?);
+    }
+    if scope.neighbours && raw.kind == "wireguard" {
+        let peers = kernel.wireguard_device(&at.ns, &at.name)?.peers;
+        let of_link = |(key, peer)| ((at.name.clone(), key), peer);
+        state.wg_peers.extend(peers.into_iter().map(of_link));
     }
     if scope.routes {
         state.routes.extend(kernel.routes_on(&at.ns, &at.name, raw.index)?);

@@ -31,6 +31,8 @@ pub(crate) enum Protocol {
     Route,
     /// nf_tables and conntrack.
     Netfilter,
+    /// Families that have a number at run time: WireGuard.
+    Generic,
 }
 
 /// What the kernel answered to a batch.
@@ -75,6 +77,7 @@ impl Socket {
         let number = match protocol {
             Protocol::Route => None, // NETLINK_ROUTE is 0
             Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::Generic => Some(netlink::GENERIC),
         };
         let kind = SocketType::RAW;
         let fd = socket_with(AddressFamily::NETLINK, kind, SocketFlags::CLOEXEC, number)?;
@@ -210,7 +213,7 @@ impl Socket {
             }
         };
         // A transaction is refused as a whole: nothing of it needs sending.
-        let sends = self.protocol == Protocol::Route && refused.len() < batch.len();
+        let sends = self.protocol != Protocol::Netfilter && refused.len() < batch.len();
         if sends {
             let end = (0..=last).rev().find(|message| !refused.contains(message));
             batch.acknowledge(end.unwrap_or(last));

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
     AfSpecBridge, AfSpecInet, AfSpecUnspec, BridgeVlanInfo, BridgeVlanInfoFlags, InetDevConf,
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind,
-    InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
-    MacVlanMode as KernelMacVlanMode,
+    InfoBridge, InfoBridgePort, InfoData, InfoIpTunnel, InfoKind, InfoMacVlan, InfoPortData,
+    InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
+    LinkMessage, MacVlanMode as KernelMacVlanMode,
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
-use netstate::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
+use netstate::{Ipip, Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
 
 /// What a link's message needs beside the link: names resolved to indexes, namespaces to open
 /// files.
@@ -66,7 +66,16 @@ pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> Link
         LinkKind::Vxlan(vxlan) => {
             info.push(LinkInfo::Data(InfoData::Vxlan(tunnel(vxlan, birth.parent))));
         }
-        LinkKind::Bridge { vlan_filtering: None } | LinkKind::Loopback | LinkKind::Other(_) => {}
+        LinkKind::Ipip(Ipip { local, remote }) => {
+            let local = local.map(|ip| InfoIpTunnel::Local(ip.into()));
+            let remote = remote.map(|ip| InfoIpTunnel::Remote(ip.into()));
+            let data = local.into_iter().chain(remote).collect();
+            info.push(LinkInfo::Data(InfoData::IpTunnel(data)));
+        }
+        LinkKind::Bridge { vlan_filtering: None }
+        | LinkKind::Loopback
+        | LinkKind::WireGuard(_)
+        | LinkKind::Other(_) => {}
     }
     attributes.push(LinkAttribute::LinkInfo(info));
     message
@@ -81,6 +90,8 @@ pub(crate) struct Changes {
     pub(crate) add_vlans: Vec<VlanRange>,
     /// `RTM_DELLINK` with VLANs to remove; needs the index.
     pub(crate) del_vlans: Vec<VlanRange>,
+    /// What WireGuard's own protocol takes.
+    pub(crate) wireguard: Vec<LinkChange>,
 }
 
 impl Changes {
@@ -111,6 +122,15 @@ impl Changes {
                 LinkChange::Local(ip) => tunnel.push(local(*ip)),
                 LinkChange::Parent(_) => tunnel.push(InfoVxlan::Link(parent.unwrap_or(0))),
                 LinkChange::Learning(on) => tunnel.push(InfoVxlan::Learning(*on)),
+                // What is not said is set to the default (`ipip_netlink_parms()`), which is what it
+                // is made with.
+                LinkChange::Source(ip) => own.attributes.push(LinkAttribute::LinkInfo(vec![
+                    LinkInfo::Kind(InfoKind::IpIp),
+                    LinkInfo::Data(InfoData::IpTunnel(vec![InfoIpTunnel::Local((*ip).into())])),
+                ])),
+                LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => {
+                    this.wireguard.push(change.clone());
+                }
                 LinkChange::Hairpin(on) => port.push(InfoBridgePort::HairpinMode(*on)),
                 LinkChange::Isolated(on) => port.push(InfoBridgePort::Isolated(*on)),
                 LinkChange::VlanFiltering(on) => {
@@ -226,6 +246,8 @@ fn kind(kind: &LinkKind) -> InfoKind {
         LinkKind::Veth { .. } => InfoKind::Veth,
         LinkKind::MacVlan { .. } => InfoKind::MacVlan,
         LinkKind::Vxlan(_) => InfoKind::Vxlan,
+        LinkKind::Ipip(_) => InfoKind::IpIp,
+        LinkKind::WireGuard(_) => InfoKind::Wireguard,
         LinkKind::Other(word) => InfoKind::from(word.as_str()),
     }
 }

@@ -1,11 +1,13 @@
 //! Links as the kernel tells them.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::{Emitable, NlasIterator, ParseableParametrized};
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoMacVlan, InfoPortData, InfoVxlan, LinkAttribute,
-    LinkFlags, LinkHeader, LinkInfo, MacVlanMode as KernelMacVlanMode, State,
+    InfoBridge, InfoBridgePort, InfoData, InfoIpTunnel, InfoMacVlan, InfoPortData, InfoVxlan,
+    LinkAttribute, LinkFlags, LinkHeader, LinkInfo, MacVlanMode as KernelMacVlanMode, State,
 };
-use netstate::{BridgePort, Mac, MacVlanMode, Vxlan};
+use netstate::{BridgePort, Ipip, Mac, MacVlanMode, Vxlan};
 
 /// `IFLA_ADDRESS`, `IFNAME`, `MTU`, `LINK`, `MASTER`, `OPERSTATE`, `LINKINFO`, `IFALIAS` and
 /// `LINK_NETNSID` (`include/uapi/linux/if_link.h`).
@@ -36,6 +38,7 @@ pub(crate) struct RawLink {
     pub(crate) bc_queue_len: Option<u32>,
     /// Without its parent.
     pub(crate) vxlan: Option<Vxlan>,
+    pub(crate) ipip: Option<Ipip>,
 }
 
 impl RawLink {
@@ -99,6 +102,7 @@ impl RawLink {
                 }
             }
             LinkInfo::Data(InfoData::Vxlan(data)) => self.take_vxlan(&data),
+            LinkInfo::Data(InfoData::IpTunnel(data)) => self.ipip = Some(ipip(&data)),
             LinkInfo::PortData(InfoPortData::BridgePort(data)) => self.port = Some(port(&data)),
             _ => {}
         }
@@ -122,6 +126,20 @@ impl RawLink {
         }
         self.vxlan = Some(vxlan);
     }
+}
+
+/// The unspecified address stands for any.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
+fn ipip(data: &[InfoIpTunnel]) -> Ipip {
+    let mut ipip = Ipip { local: None, remote: None };
+    for item in data {
+        match item {
+            InfoIpTunnel::Local(IpAddr::V4(ip)) if !ip.is_unspecified() => ipip.local = Some(*ip),
+            InfoIpTunnel::Remote(IpAddr::V4(ip)) if !ip.is_unspecified() => ipip.remote = Some(*ip),
+            _ => {}
+        }
+    }
+    ipip
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]

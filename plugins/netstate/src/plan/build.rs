@@ -28,6 +28,7 @@ impl<'a> Planner<'a> {
         for &(ns, want) in &spaces {
             self.add_addrs(ns, want.addrs.iter());
             self.add_neighs(ns, want);
+            self.add_wg_peers(ns, want);
             self.add_routes(ns, want);
             for rule in &want.rules {
                 if self.work.ns_mut(ns.clone()).rules.insert(rule.clone()) {

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::addr::Addr;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, Vxlan};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind};
 use crate::name::LinkName;
 use crate::nft::Element;
 use crate::route::{IPV6_METRIC, Route, RouteScope};
+use crate::tunnel::Vxlan;
 use crate::vlan;
 
 /// How much is compared.
@@ -31,6 +32,8 @@ pub(crate) fn same_kind(have: &LinkKind, want: &LinkKind) -> bool {
                 && (want_len.is_none() || bc_queue_len == want_len)
         }
         (LinkKind::Vxlan(have), LinkKind::Vxlan(want)) => same_tunnel(have, want),
+        (LinkKind::Ipip(have), LinkKind::Ipip(want)) => have.remote == want.remote,
+        (LinkKind::WireGuard(_), LinkKind::WireGuard(_)) => true,
         _ => have == want,
     }
 }
@@ -148,7 +151,18 @@ fn changes(have: &Link, want: &Link, rigour: Rigour, strip: bool) -> Vec<LinkCha
 }
 
 fn tunnel_changes(have: &LinkKind, want: &LinkKind) -> Vec<LinkChange> {
-    let (LinkKind::Vxlan(have), LinkKind::Vxlan(want)) = (have, want) else { return Vec::new() };
+    let (have, want) = match (have, want) {
+        (LinkKind::Vxlan(have), LinkKind::Vxlan(want)) => (have, want),
+        (LinkKind::Ipip(have), LinkKind::Ipip(want)) => {
+            return differing(have.local, want.local).map(LinkChange::Source).into_iter().collect();
+        }
+        (LinkKind::WireGuard(have), LinkKind::WireGuard(want)) => {
+            let port = differing(have.port, want.port).map(LinkChange::ListenPort);
+            let key = differing(have.key.clone(), want.key.clone()).map(LinkChange::PrivateKey);
+            return port.into_iter().chain(key).collect();
+        }
+        _ => return Vec::new(),
+    };
     let mut changes = Vec::new();
     changes.extend(differing(have.parent.clone(), want.parent.clone()).map(LinkChange::Parent));
     changes.extend(differing(have.local, want.local).map(LinkChange::Local));

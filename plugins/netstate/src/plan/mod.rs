@@ -11,6 +11,7 @@ mod remove;
 mod room;
 #[cfg(test)]
 mod tests;
+mod wireguard;
 
 use compare::Rigour;
 use order::arrange;

@@ -27,6 +27,7 @@ impl Planner<'_> {
             self.del_rules(&ns);
             self.del_routes(&ns, &dying);
             self.del_neighs(&ns, &dying);
+            self.del_wg_peers(&ns, &dying);
             self.del_addrs(&ns, &dying);
         }
         self.del_links(&doomed);
@@ -204,7 +205,7 @@ impl Planner<'_> {
         looks_so && !matches!(self.owned, Owned::Everything)
     }
 
-    fn content_goes(
+    pub(super) fn content_goes(
         &self,
         ns: &Ns,
         link: &LinkName,
@@ -289,6 +290,7 @@ fn mentioned_links(state: &State) -> BTreeSet<LinkRef> {
             .chain(state.routes.iter().filter_map(|r| r.dev.as_ref()))
             .chain(state.neighs.iter().map(|n| &n.link))
             .chain(state.fdb.iter().map(|e| &e.link))
+            .chain(state.wg_peers.values().map(|p| &p.link))
             .chain(state.links.values().filter_map(|l| l.master.as_ref()));
         found.extend(names.map(|name| LinkRef { ns: ns.clone(), name: name.clone() }));
         found.extend(state.links.values().filter_map(|link| link.kind.parent().cloned()));

@@ -2,14 +2,17 @@
 
 use super::{Fault, Outcome, Sim, exists};
 use crate::cascade::IPV6_MIN_MTU;
-use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit, Vxlan};
+use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
 use crate::name::{LinkName, Mac, Ns};
 use crate::op::{Mode, Op, Step};
 use crate::plan::compare::{Rigour, link_changes, same_kind};
 use crate::report::LinkFacts;
+use crate::tunnel::Vxlan;
 
 /// `macvlan_change_mtu()`, `drivers/net/macvlan.c`.
 const LARGER_THAN_PARENT: &str = "the MTU is larger than the parent's";
+
+pub(super) const NO_WIREGUARD: &str = "not a WireGuard link";
 
 /// `ether_setup()`, `net/ethernet/eth.c`.
 const ETHERNET_MTU: u32 = 1500;
@@ -31,7 +34,7 @@ impl Sim {
         self.check_new_link(&at, link, peer)?;
         let mut born = Link { kind: with_defaults(&link.kind), ..link.clone() };
         let index = self.give_index(at.clone());
-        born.mac = born.mac.or(Some(random_mac(index)));
+        born.mac = born.mac.or(link.kind.is_ethernet().then(|| random_mac(index)));
         born.mtu = Some(self.mtu_at_birth(link));
         born.port = born.master.as_ref().map(|_| BridgePort::as_born());
         self.space(ns).add_link(born.clone());
@@ -137,6 +140,8 @@ impl Sim {
                 }
             }
             (LinkKind::Vxlan(vxlan), None) => self.check_new_tunnel(vxlan),
+            (LinkKind::Ipip(ipip), None) => self.check_ipip(at, ipip),
+            (LinkKind::WireGuard(_), None) => Ok(()),
             (LinkKind::Bridge { .. } | LinkKind::Loopback | LinkKind::Other(_), None) => {
                 let made = link.kind.is_made();
                 if made { Ok(()) } else { Err(Fault::NotSupported("this link cannot be made")) }
@@ -164,10 +169,20 @@ impl Sim {
                 | LinkKind::Veth { .. }
                 | LinkKind::MacVlan { .. }
                 | LinkKind::Vxlan(_)
+                | LinkKind::Ipip(_)
+                | LinkKind::WireGuard(_)
                 | LinkKind::Other(_) => Err(Fault::NotSupported("not a bridge")),
             },
             LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
                 self.check_tunnel_change(link, change)
+            }
+            LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => {
+                let fits = matches!(link.kind, LinkKind::WireGuard(_));
+                if fits { Ok(()) } else { Err(Fault::NotSupported(NO_WIREGUARD)) }
+            }
+            LinkChange::Source(_) => self.check_source(at, change),
+            LinkChange::Mac(_) if !link.kind.is_ethernet() => {
+                Err(Fault::NotSupported("it has no link-layer address"))
             }
             LinkChange::Mac(mac) if !mac.is_unicast() => {
                 Err(Fault::Invalid("not a unicast address"))
@@ -187,7 +202,7 @@ impl Sim {
     /// One receive handler a link: a bridge's or a macvlan's (`netdev_rx_handler_register()`,
     /// `net/core/dev.c`); and no bridge is a port of one (`br_add_if()`, `net/bridge/br_if.c`).
     fn check_can_be_port(&self, at: &LinkRef, kind: &LinkKind) -> Result<(), Fault> {
-        if matches!(kind, LinkKind::Bridge { .. } | LinkKind::Loopback) {
+        if matches!(kind, LinkKind::Bridge { .. } | LinkKind::Loopback) || !kind.is_ethernet() {
             Err(Fault::Invalid("it cannot be a port of a bridge"))
         } else if self.state.macvlans_on(at).next().is_some() {
             Err(Fault::Busy("a macvlan"))
@@ -211,7 +226,19 @@ impl Sim {
     }
 
     fn default_mtu(&self, kind: &LinkKind) -> u32 {
-        self.mtu_limit(kind).unwrap_or(ETHERNET_MTU)
+        // `ip_tunnel_bind_dev()`, net/ipv4/ip_tunnel.c, without a parent.
+        let headers = match kind {
+            LinkKind::Ipip(_) => 20,
+            // `wg_setup()`, drivers/net/wireguard/device.c.
+            LinkKind::WireGuard(_) => 80,
+            LinkKind::Loopback
+            | LinkKind::Bridge { .. }
+            | LinkKind::Veth { .. }
+            | LinkKind::MacVlan { .. }
+            | LinkKind::Vxlan(_)
+            | LinkKind::Other(_) => 0,
+        };
+        self.mtu_limit(kind).unwrap_or(ETHERNET_MTU - headers)
     }
 }
 
@@ -235,7 +262,11 @@ fn with_defaults(kind: &LinkKind) -> LinkKind {
             // VXLAN_PORT's default, drivers/net/vxlan/vxlan_core.c.
             LinkKind::Vxlan(Vxlan { port: vxlan.port.or(Some(8472)), ..vxlan.clone() })
         }
-        LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Other(_) => kind.clone(),
+        LinkKind::Loopback
+        | LinkKind::Veth { .. }
+        | LinkKind::Ipip(_)
+        | LinkKind::WireGuard(_)
+        | LinkKind::Other(_) => kind.clone(),
     }
 }
 

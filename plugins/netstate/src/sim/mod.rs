@@ -13,6 +13,7 @@ mod observe;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod wireguard;
 
 use std::collections::BTreeMap;
 
@@ -122,6 +123,8 @@ impl Sim {
             Op::DelNeigh(neigh) => Ok(self.del_neigh(ns, neigh)),
             Op::AddFdb(entry) => self.add_fdb(ns, entry, mode),
             Op::DelFdb(entry) => Ok(Outcome::of(self.space(ns).fdb.remove(entry))),
+            Op::AddWgPeer(peer) => self.add_wg_peer(ns, peer),
+            Op::DelWgPeer(peer) => Ok(self.del_wg_peer(ns, peer)),
             Op::AddRule(rule) => self.add_rule(ns, rule, mode),
             Op::DelRule(rule) => Ok(Outcome::of(self.space(ns).rules.remove(rule))),
             Op::SetSysctl { key, value, optional } => self.set_sysctl(ns, key, value, *optional),

@@ -27,6 +27,8 @@ fn observe_space(ns: &Ns, there: &NetState, scope: &Scope) -> NetState {
     seen.addrs = there.addrs.iter().filter(|a| has_link(&a.link)).cloned().collect();
     seen.neighs = there.neighs.iter().filter(|n| has_link(&n.link)).cloned().collect();
     seen.fdb = there.fdb.iter().filter(|e| has_link(&e.link)).cloned().collect();
+    let peers = there.wg_peers.iter().filter(|(_, peer)| has_link(&peer.link));
+    seen.wg_peers = peers.map(|(id, peer)| (id.clone(), peer.clone())).collect();
     let routes = there.routes.iter().filter(|route| {
         scope.route_protocol == Some(route.protocol)
             || (scope.routes && route.dev.as_ref().is_some_and(has_link))

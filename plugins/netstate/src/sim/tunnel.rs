@@ -1,7 +1,8 @@
-//! VXLAN tunnel ends of the simulated kernel.
+//! Tunnel ends of the simulated kernel.
 
 use super::{Fault, Sim};
-use crate::link::{Link, LinkChange, LinkKind, Vxlan};
+use crate::link::{Link, LinkChange, LinkKind, LinkRef};
+use crate::tunnel::{Ipip, Vxlan};
 
 /// What encapsulation takes of the parent's MTU (`VXLAN_HEADROOM` and `VXLAN6_HEADROOM`,
 /// `include/net/vxlan.h`).
@@ -26,12 +27,33 @@ impl Sim {
             | LinkKind::Bridge { .. }
             | LinkKind::Veth { .. }
             | LinkKind::MacVlan { .. }
+            | LinkKind::Ipip(_)
+            | LinkKind::WireGuard(_)
             | LinkKind::Other(_) => false,
         };
         if self.state.links().any(rival) {
             return Err(Fault::Exists);
         }
         Ok(())
+    }
+
+    /// Of two tunnel ends of a namespace with the same addresses no packet could tell which is meant
+    /// (`ip_tunnel_find()`, `net/ipv4/ip_tunnel.c`).
+    pub(super) fn check_ipip(&self, at: &LinkRef, ipip: &Ipip) -> Result<(), Fault> {
+        let rival = |(other, link): (LinkRef, &Link)| {
+            other.ns == at.ns && other != *at && link.kind == LinkKind::Ipip(ipip.clone())
+        };
+        if self.state.links().any(rival) { Err(Fault::Exists) } else { Ok(()) }
+    }
+
+    /// The other address stays.
+    pub(super) fn check_source(&self, at: &LinkRef, change: &LinkChange) -> Result<(), Fault> {
+        match (self.state.link(at).map(|link| &link.kind), change) {
+            (Some(LinkKind::Ipip(ipip)), LinkChange::Source(ip)) => {
+                self.check_ipip(at, &Ipip { local: Some(*ip), ..ipip.clone() })
+            }
+            _ => Err(Fault::NotSupported("not an IPIP link")),
+        }
     }
 
     /// What can be changed, and to what (`vxlan_nl2conf()`, `drivers/net/vxlan/vxlan_core.c`).
@@ -66,6 +88,8 @@ impl Sim {
             | LinkKind::Loopback
             | LinkKind::Bridge { .. }
             | LinkKind::Veth { .. }
+            | LinkKind::Ipip(_)
+            | LinkKind::WireGuard(_)
             | LinkKind::Other(_) => parent,
         })
     }

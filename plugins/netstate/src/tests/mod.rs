@@ -7,6 +7,7 @@ mod properties;
 mod samples;
 mod scenes;
 mod states;
+mod tunnels;
 
 #[test]
 fn names_and_macs_survive_any_input() {

@@ -1,8 +1,10 @@
 //! Commands for links.
 
-use super::shell::{Line, Tool, View, Words};
-use crate::link::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
+use super::shell::{Line, Tool, View, Words, quote};
+use super::wireguard;
+use crate::link::{Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange};
 use crate::name::LinkName;
+use crate::tunnel::Vxlan;
 
 /// `ip link add`, and what the kernel does not take in the same message
 /// (`rtnl_newlink_create()`, `net/core/rtnetlink.c`): the alias and the flags of a bridge port.
@@ -65,9 +67,16 @@ pub(super) fn set(name: &LinkName, changes: &[LinkChange]) -> Vec<Line> {
             push_change(words, change);
         } else {
             let mut words = Words::new(verb.words());
-            words.pair("dev", name);
-            if verb == Verb::IpSetVxlan {
-                words.word("type vxlan");
+            if verb == Verb::WgSet {
+                words.word(&quote(name.as_str()));
+            } else {
+                words.pair("dev", name);
+            }
+            match verb {
+                Verb::IpSetVxlan => words.word("type vxlan"),
+                Verb::IpSetIpip => words.word("type ipip"),
+                Verb::IpSet | Verb::IpSetType | Verb::WgSet => {}
+                Verb::BridgeSet | Verb::VlanAdd | Verb::VlanDel => {}
             }
             push_change(&mut words, change);
             lines.push((verb, words));
@@ -93,6 +102,12 @@ fn kind(words: &mut Words, kind: &LinkKind) {
             words.pair_if("bcqueuelen", *bc_queue_len);
         }
         LinkKind::Vxlan(vxlan) => push_vxlan(words, vxlan),
+        LinkKind::Ipip(ipip) => {
+            words.word("type ipip");
+            words.pair_if("local", ipip.local);
+            words.pair_if("remote", ipip.remote);
+        }
+        LinkKind::WireGuard(_) => words.word("type wireguard"),
         LinkKind::Other(kind) => words.pair("type", kind),
     }
 }
@@ -135,6 +150,9 @@ fn push_peer(words: &mut Words, peer: &PeerInit, view: &View<'_>) {
 
 fn after_birth(link: &Link) -> Vec<LinkChange> {
     let mut changes = Vec::new();
+    if let LinkKind::WireGuard(own) = &link.kind {
+        changes.extend(wireguard::changes_of(own));
+    }
     if let Some(port) = &link.port {
         changes.extend(port.hairpin.map(LinkChange::Hairpin));
         changes.extend(port.isolated.map(LinkChange::Isolated));
@@ -151,6 +169,8 @@ enum Verb {
     /// What follows `type` must end the command.
     IpSetType,
     IpSetVxlan,
+    IpSetIpip,
+    WgSet,
     BridgeSet,
     VlanAdd,
     VlanDel,
@@ -169,6 +189,8 @@ impl Verb {
             LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
                 Self::IpSetVxlan
             }
+            LinkChange::Source(_) => Self::IpSetIpip,
+            LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => Self::WgSet,
             LinkChange::Hairpin(_) | LinkChange::Isolated(_) => Self::BridgeSet,
             LinkChange::AddVlan(_) => Self::VlanAdd,
             LinkChange::DelVlan(_) => Self::VlanDel,
@@ -177,12 +199,17 @@ impl Verb {
 
     /// Whether several changes fit into one command.
     fn joins(self) -> bool {
-        matches!(self, Self::IpSet | Self::IpSetVxlan | Self::BridgeSet)
+        matches!(self, Self::IpSet | Self::IpSetVxlan | Self::WgSet | Self::BridgeSet)
     }
 
     fn words(self) -> &'static str {
         match self {
-            Self::IpSet | Self::IpSetType | Self::IpSetVxlan | Self::BridgeSet => "link set",
+            Self::IpSet
+            | Self::IpSetType
+            | Self::IpSetVxlan
+            | Self::IpSetIpip
+            | Self::BridgeSet => "link set",
+            Self::WgSet => "set",
             Self::VlanAdd => "vlan add",
             Self::VlanDel => "vlan del",
         }
@@ -190,7 +217,8 @@ impl Verb {
 
     fn tool(self) -> Tool {
         match self {
-            Self::IpSet | Self::IpSetType | Self::IpSetVxlan => Tool::Ip,
+            Self::IpSet | Self::IpSetType | Self::IpSetVxlan | Self::IpSetIpip => Tool::Ip,
+            Self::WgSet => Tool::Wg,
             Self::BridgeSet | Self::VlanAdd | Self::VlanDel => Tool::Bridge,
         }
     }
@@ -209,6 +237,10 @@ fn push_change(words: &mut Words, change: &LinkChange) {
         LinkChange::Hairpin(on) => words.pair("hairpin", on_off(*on)),
         LinkChange::Isolated(on) => words.pair("isolated", on_off(*on)),
         LinkChange::Local(ip) => words.pair("local", ip),
+        LinkChange::Source(ip) => words.pair("local", ip),
+        LinkChange::ListenPort(port) => words.pair("listen-port", port),
+        // It is not printed.
+        LinkChange::PrivateKey(_) => words.word("private-key /dev/stdin"),
         LinkChange::Parent(parent) => words.pair("dev", &parent.name),
         LinkChange::Learning(on) => words.word(learning(*on)),
         LinkChange::VlanFiltering(on) => words.pair("type bridge vlan_filtering", u8::from(*on)),

@@ -8,6 +8,7 @@ mod link;
 mod nft;
 mod route;
 mod shell;
+mod wireguard;
 
 use std::fmt;
 
@@ -105,6 +106,8 @@ fn lines(op: &Op, replace: bool, view: &View<'_>) -> Vec<Line> {
         Op::DelNeigh(neigh) => route::del_neigh(neigh),
         Op::AddFdb(fdb) => route::add_fdb(replace, fdb),
         Op::DelFdb(fdb) => route::del_fdb(fdb),
+        Op::AddWgPeer(peer) => wireguard::add_peer(peer),
+        Op::DelWgPeer(peer) => wireguard::del_peer(peer),
         Op::AddRule(rule) => route::rule("add", rule),
         Op::DelRule(rule) => route::rule("del", rule),
         Op::SetSysctl { key, value, optional } => route::sysctl(key, value, *optional),

@@ -14,6 +14,7 @@ pub(super) enum Tool {
     Bridge,
     Nft,
     Sysctl,
+    Wg,
 }
 
 /// One command.
@@ -133,13 +134,14 @@ fn program(tool: Tool, place: &Place<'_>) -> String {
         Tool::Bridge => "bridge",
         Tool::Nft => "nft",
         Tool::Sysctl => "sysctl",
+        Tool::Wg => "wg",
     };
     match (place, tool) {
         (Place::Here, _) => name.to_owned(),
         (Place::Named(ns), Tool::Ip | Tool::Ip6 | Tool::Bridge) => {
             format!("{name} -n {}", quote(ns))
         }
-        (Place::Named(ns), Tool::Nft | Tool::Sysctl) => {
+        (Place::Named(ns), Tool::Nft | Tool::Sysctl | Tool::Wg) => {
             format!("ip netns exec {} {name}", quote(ns))
         }
         (Place::Path(path), _) => format!("nsenter --net={} {name}", quote(path)),

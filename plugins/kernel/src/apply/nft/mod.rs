@@ -93,6 +93,8 @@ impl<'s> Item<'s> {
             | Op::AddNeigh(_)
             | Op::DelNeigh(_)
             | Op::AddFdb(_)
+            | Op::AddWgPeer(_)
+            | Op::DelWgPeer(_)
             | Op::DelFdb(_)
             | Op::AddRule(_)
             | Op::DelRule(_)

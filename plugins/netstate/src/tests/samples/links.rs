@@ -1,7 +1,10 @@
 //! Links.
 
 use super::{Sample, at, container, host, name};
-use crate::{Link, LinkChange, LinkKind, LinkRef, Mac, MacVlanMode, Ns, Op, PeerInit, VlanRange};
+use crate::{
+    Ipip, Link, LinkChange, LinkKind, LinkRef, Mac, MacVlanMode, Ns, Op, PeerInit, PublicKey,
+    Secret, VlanRange, WgPeer, WireGuard,
+};
 
 pub(super) fn links() -> Vec<Sample> {
     let bridge = Link {
@@ -55,7 +58,35 @@ pub(super) fn links() -> Vec<Sample> {
             .shows("ip -n box addr show dev lo | grep ::1"),
         host(set("vback", vec![LinkChange::Up(true)])).plain(),
         host(set("vback", vec![LinkChange::Up(false)])).plain(),
+        host(Op::AddLink { link: ipip(), peer: None }).maybe(),
+        host(Op::AddLink { link: wireguard(), peer: None }).maybe(),
+        host(set("wg0", vec![LinkChange::ListenPort(51821)])).maybe(),
+        host(Op::AddWgPeer(wg_peer())).maybe(),
+        host(Op::DelWgPeer(wg_peer())).maybe(),
+        host(set("ipip0", vec![LinkChange::Source([192, 0, 2, 2].into())])).maybe(),
     ]
+}
+
+fn ipip() -> Link {
+    let kind = LinkKind::Ipip(Ipip { local: Some([192, 0, 2, 1].into()), remote: None });
+    Link { mtu: Some(1480), ..Link::new(name("ipip0"), kind) }
+}
+
+fn wireguard() -> Link {
+    let kind = WireGuard { key: Some(Secret([1; 32])), port: Some(51820) };
+    Link { mtu: Some(1420), ..Link::new(name("wg0"), LinkKind::WireGuard(kind)) }
+}
+
+fn wg_peer() -> WgPeer {
+    WgPeer {
+        link: name("wg0"),
+        key: PublicKey([9; 32]),
+        endpoint: Some("[2001:db8::9]:51820".parse().unwrap()),
+        allowed: ["10.5.9.0/24", "fd05:0:0:9::/64"].map(super::net).into(),
+        preshared: Some(Secret([2; 32])),
+        keepalive: 25,
+        alive: false,
+    }
 }
 
 fn backwards() -> Link {
