@@ -25,6 +25,7 @@ mod known;
 mod leased;
 mod leases;
 mod leave;
+mod sign;
 mod value;
 mod view;
 mod watching;

@@ -114,7 +114,8 @@ async fn attempt(
         Ok(None) => return Ok(Attempt::Again),
         Err(away) => return Ok(Attempt::Away(away)),
     };
-    let wanted = Wanted { value, previous, missing, time_to_live: agent.options.subnet_ttl };
+    let wanted =
+        Wanted { value, previous, missing, time_to_live: agent.options.subnet_ttl, is_kept: true };
     let held = match lease(agent, &prepared.config, &wanted, impatient).await {
         Ok(Some(held)) => held,
         Ok(None) => return Ok(Attempt::Again),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::choose::{Asking, Choice, choose, twin};
-use super::claims::{Claims, Record, encode};
+use super::claims::{Claims, Record, SignOfLife, encode};
 use super::leased::{Lease, Leased};
 use super::{AcquireError, Held, Keyspace, Leases, SubnetKey, Wanted};
 use crate::config::network::NetworkConfig;
@@ -16,13 +16,15 @@ const ATTEMPTS: u32 = 20;
 
 /// One host's way to a lease.
 pub(super) struct Acquiring<'a> {
-    leases: &'a Leases,
+    pub(super) leases: &'a Leases,
     config: &'a NetworkConfig,
-    wanted: &'a Wanted,
+    pub(super) wanted: &'a Wanted,
     /// Whether netd's own prefix may be written.
     recorded: bool,
     /// Granted for this way; ended again if it leads nowhere.
     session: Option<Session>,
+    /// That of the sign of life, if this way gave it.
+    pub(super) sign: Option<Session>,
 }
 
 /// What came of one attempt.
@@ -34,19 +36,21 @@ enum Attempt {
 
 impl<'a> Acquiring<'a> {
     pub(super) fn new(leases: &'a Leases, config: &'a NetworkConfig, wanted: &'a Wanted) -> Self {
-        Self { leases, config, wanted, recorded: true, session: None }
+        Self { leases, config, wanted, recorded: true, session: None, sign: None }
     }
 
     pub(super) async fn run(mut self) -> Result<Held, AcquireError> {
+        self.sign().await?;
         let done = self.attempts().await;
         let unused = match &done {
             Ok(held) => self.session.filter(|session| held.session != Some(*session)),
             Err(_) => self.session,
         };
-        if let Some(session) = unused
-            && let Err(error) = self.leases.store.revoke(session).await
-        {
-            tracing::debug!(%error, "an unused lease of the store is left to its end");
+        let sign = self.sign.filter(|_| done.is_err() || !self.wanted.is_kept);
+        for session in unused.into_iter().chain(sign) {
+            if let Err(error) = self.leases.store.revoke(session).await {
+                tracing::debug!(%error, "an unused lease of the store is left to its end");
+            }
         }
         done
     }
@@ -64,17 +68,14 @@ impl<'a> Acquiring<'a> {
     }
 
     async fn attempt(&mut self) -> Result<Attempt, AcquireError> {
+        let listing = self.leases.store.list(&self.leases.keys.subnets()).await;
+        let leased = Leased::read(&self.leases.keys, listing.map_err(AcquireError::Store)?.entries);
+        // After the leases: whoever has one of them has said so by now.
         let claims = self.claims().await?;
         let host = &self.leases.host;
         if let Some(twin) = twin(&claims, host) {
-            return Err(AcquireError::Twin {
-                machine_id: host.machine_id.clone(),
-                host: twin.host.clone(),
-                public_ip: twin.public_ip,
-            });
+            return Err(self.twin(twin));
         }
-        let listing = self.leases.store.list(&self.leases.keys.subnets()).await;
-        let leased = Leased::read(&self.leases.keys, listing.map_err(AcquireError::Store)?.entries);
         let asking = Asking {
             host,
             public_ip: self.wanted.value.public_ip,
@@ -120,18 +121,35 @@ impl<'a> Acquiring<'a> {
         }
     }
 
-    fn without_record(&mut self, error: &Error) {
+    pub(super) fn twin(&self, twin: &SignOfLife) -> AcquireError {
+        AcquireError::Twin {
+            machine_id: self.leases.host.machine_id.clone(),
+            host: twin.host.clone(),
+            public_ip: twin.public_ip,
+        }
+    }
+
+    pub(super) fn without_record(&mut self, error: &Error) {
         self.recorded = false;
         let why = cni::ErrorChain(error).to_string();
         tracing::warn!(why, "leases are told apart by address alone, as flannel does it");
     }
 
     /// Takes a lease that is this host's over: its session lives on, and where the value is the
-    /// same nothing is written below flannel's prefix.
+    /// same nothing is written below flannel's prefix. One that another machine proves, whose agent
+    /// is gone, gets a session of our own: if it comes back, it knows that the lease is not its any
+    /// more.
     async fn keep(&mut self, lease: &Lease, claims: &Claims) -> Result<Attempt, Error> {
         let store = &self.leases.store;
         let (mut session, mut time_to_live) = (lease.entry.session, self.wanted.time_to_live);
-        if let Some(old) = session {
+        let owner = claims.owner(&lease.subnet, session).map(|(machine_id, _)| machine_id);
+        if let Some(other) = owner.filter(|owner| *owner != self.leases.host.machine_id) {
+            tracing::warn!(
+                subnet = %lease.subnet, other,
+                "a host with another machine id and this address had this subnet; it is taken over"
+            );
+            session = Some(self.session().await?);
+        } else if let Some(old) = session {
             match store.time_to_live(old).await? {
                 Some(life) if life.granted == time_to_live || Some(old) == self.session => {
                     store.keep_alive(old).await?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,11 @@ pub(super) struct Claims {
     /// Machine ids by the subnet and the session of their records: a cluster of a thousand hosts
     /// asks for the owner of each lease.
     owners: BTreeMap<(String, Option<String>), String>,
+}
+
+impl SignOfLife {
+    /// How long it outlives the agent.
+    pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 }
 
 impl Claims {

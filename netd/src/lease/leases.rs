@@ -40,6 +40,8 @@ pub struct Wanted {
     /// How long the subnet stays the host's when its agent is gone; flannel's is
     /// [`TIME_TO_LIVE`].
     pub time_to_live: Duration,
+    /// Whether an agent keeps it from now on: the sign of life that is given with it stays.
+    pub is_kept: bool,
 }
 
 impl Leases {

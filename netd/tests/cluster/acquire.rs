@@ -6,7 +6,7 @@ use std::time::Duration;
 use netd::lease::{AcquireError, ConfigError};
 
 use super::etcd::Etcd;
-use super::setup::{CONFIG, Cluster, SUBNETS, acquire, key, leases, wanted};
+use super::setup::{CONFIG, Cluster, SUBNETS, acquire, key, leases, leases_of_boot, wanted};
 
 const NETWORK: &str = r#"{"Network":"10.3.0.0/16","Backend":{"Type":"vxlan"}}"#;
 /// A network of two subnets.
@@ -155,14 +155,50 @@ async fn two_hosts_with_one_address_get_a_subnet_each() {
     let held = acquire(&host, &wanted(7)).await.unwrap();
     let keeper = host.keep(held.clone());
     let live = format!("/netd/v1/hosts/{:032x}/live/coreos.com/network", 1);
-    super::setup::until("a sign of life", async || {
-        cluster.store().get(&live).await.unwrap().is_some()
-    })
-    .await;
+    assert!(cluster.store().get(&live).await.unwrap().is_some(), "it came with the lease");
     let other = acquire(&cluster.host(2), &wanted(7)).await.unwrap();
     assert_ne!(other.subnet, held.subnet);
     keeper.stop().await;
     assert_eq!(cluster.store().get(&live).await.unwrap(), None, "it was taken back");
+}
+
+#[tokio::test]
+async fn two_hosts_that_start_at_once_with_one_address_get_a_subnet_each() {
+    let cluster = Cluster::new(NETWORK);
+    for round in 0..5_u16 {
+        let hosts = [cluster.host(20 + 2 * round), cluster.host(21 + 2 * round)];
+        let same = wanted(100 + round);
+        let (a, b) = tokio::join!(acquire(&hosts[0], &same), acquire(&hosts[1], &same));
+        assert_ne!(a.unwrap().subnet, b.unwrap().subnet);
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_start_at_once_with_one_machine_id_one_is_refused() {
+    let cluster = Cluster::new(NETWORK);
+    for round in 0..5_u16 {
+        let one = cluster.host(30 + round);
+        let two = leases_of_boot(cluster.etcd.store(), 30 + round, "of the other");
+        let (a, b) = (wanted(110 + round), wanted(120 + round));
+        let (a, b) = tokio::join!(acquire(&one, &a), acquire(&two, &b));
+        let refused = if a.is_err() { a } else { b };
+        assert!(matches!(refused, Err(AcquireError::Twin { .. })), "{refused:?}");
+        assert_eq!(cluster.subnets().await.len(), usize::from(round) + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_lease_another_with_its_address_took_over_does_not_share_it() {
+    let cluster = Cluster::new(NETWORK);
+    let first = acquire(&cluster.host(1), &wanted(7)).await.unwrap();
+    let live = format!("/netd/v1/hosts/{:032x}/live/coreos.com/network", 1);
+    cluster.etcd.ctl(&["del", &live]);
+    // As a reinstalled host does, which has another machine id; but the first comes back.
+    let second = acquire(&cluster.host(2), &wanted(7)).await.unwrap();
+    assert_eq!(second.subnet, first.subnet);
+    assert_ne!(second.session, first.session);
+    let again = acquire(&cluster.host(1), &wanted(7)).await.unwrap();
+    assert_ne!(again.subnet, second.subnet);
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ fn a_configuration_is_written_as_given_if_it_is_right() {
     // With flanneld's single dash, too.
     let elsewhere = netd(&etcd, &["config", "show", "-etcd-prefix=/other"]).fails(64);
     assert!(elsewhere.contains("/other/config"), "{elsewhere}");
-    let shown = netd(&etcd, &["lease", "list", "-etcd-prefix", "/other", "-o", "json"]).ok();
-    assert_eq!(json(&shown), serde_json::json!([]));
+    let shown = netd(&etcd, &["lease", "list", "-etcd-prefix", "/other", "--output", "json"]).ok();
+    assert_eq!(json(&shown)["leases"], serde_json::json!([]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netd::lease::{Held, Keeper, Leases, Status};
-use netd::store::Txn;
+use netd::store::{Entry, Txn};
 
 use super::setup::{Cluster, SUBNETS, acquire, key, soon, until, wanted};
 
@@ -26,6 +26,20 @@ async fn status(keeper: &Keeper, what: &str, is: impl Fn(&Status) -> bool) -> St
     soon(what, status.wait_for(is)).await.unwrap().clone()
 }
 
+/// The keeper's sign of life, which follows that of the lease.
+async fn sign_of_life(cluster: &Cluster) -> Entry {
+    let live = format!("/netd/v1/hosts/{:032x}/live/coreos.com/network", 1);
+    soon("a sign of life", async {
+        loop {
+            let sign = cluster.store().get(&live).await.unwrap();
+            if let Some(sign) = sign.filter(|sign| sign.mod_revision > sign.create_revision) {
+                break sign;
+            }
+        }
+    })
+    .await
+}
+
 fn name() -> String {
     format!("{SUBNETS}10.3.5.0-24")
 }
@@ -34,9 +48,7 @@ fn name() -> String {
 async fn a_lease_outlives_its_time_to_live_while_it_is_kept_and_is_written_once() {
     let cluster = Cluster::new(NETWORK);
     let (_host, held, keeper) = kept(&cluster, 3).await;
-    let live = "/netd/v1/hosts/";
-    until("a sign of life", async || cluster.store().list(live).await.unwrap().entries.len() == 2)
-        .await;
+    sign_of_life(&cluster).await;
     let before = cluster.store().list("/").await.unwrap();
     let calls = || {
         ["LeaseKeepAlive", "Range", "Txn", "LeaseGrant", "LeaseTimeToLive"]
@@ -148,9 +160,8 @@ async fn a_lease_that_an_administrator_makes_a_reservation_becomes_one() {
 async fn a_host_is_alive_apart_from_its_lease_and_says_so_for_30_seconds() {
     let cluster = Cluster::new(NETWORK);
     let (_host, held, keeper) = kept(&cluster, 60).await;
-    let live = format!("/netd/v1/hosts/{:032x}/live/coreos.com/network", 1);
-    until("a sign of life", async || cluster.store().get(&live).await.unwrap().is_some()).await;
-    let entry = cluster.store().get(&live).await.unwrap().unwrap();
+    let entry = sign_of_life(&cluster).await;
+    let live = entry.key.clone();
     assert_ne!(entry.session, held.session);
     let life = cluster.store().time_to_live(entry.session.unwrap()).await.unwrap().unwrap();
     assert_eq!(life.granted, Duration::from_secs(30));

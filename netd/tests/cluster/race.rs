@@ -7,14 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use netd::store::{
-    Entry, Error, Event, Fault, Listing, Outcome, Position, Session, Store, TimeToLive, Txn,
+    Entry, Error, Event, Fault, Listing, Outcome, Position, Session, Store, TimeToLive, Txn, Write,
 };
 
 use super::setup::{Cluster, SUBNETS, acquire, key, leases, wanted};
 
 const NETWORK: &str = r#"{"Network":"10.3.0.0/16"}"#;
 
-/// A store in which something happens once, just before or after the first transaction.
+/// A store in which something happens once, just before or after the first transaction that writes
+/// a subnet.
 #[derive(Debug)]
 struct Troubled {
     store: Arc<dyn Store>,
@@ -41,7 +42,9 @@ impl Store for Troubled {
     }
 
     async fn txn(&self, txn: Txn) -> Result<Outcome, Error> {
-        if self.happened.swap(true, Ordering::Relaxed) {
+        let of_subnet =
+            |write: &Write| matches!(write, Write::Put { key, .. } if key.starts_with(SUBNETS));
+        if !txn.writes.iter().any(of_subnet) || self.happened.swap(true, Ordering::Relaxed) {
             return self.store.txn(txn).await;
         }
         match &self.trouble {

@@ -58,18 +58,25 @@ impl Cluster {
         listing.entries.iter().map(|entry| name(&entry.key)).collect()
     }
 
-    /// Leases of etcd's, as hexadecimal numbers.
+    /// Leases of etcd's, as hexadecimal numbers, without those of signs of life.
     pub(crate) fn etcd_leases(&self) -> Vec<String> {
+        let is_of_sign = |id: &&str| {
+            self.etcd.ctl(&["lease", "timetolive", id]).contains("granted with TTL(30s)")
+        };
         let text = self.etcd.ctl(&["lease", "list"]);
-        text.lines().skip(1).map(str::to_owned).collect()
+        text.lines().skip(1).filter(|id| !is_of_sign(id)).map(str::to_owned).collect()
     }
 }
 
 pub(crate) fn leases(store: Arc<dyn Store>, number: u16) -> Leases {
+    leases_of_boot(store, number, &format!("boot of {number}"))
+}
+
+pub(crate) fn leases_of_boot(store: Arc<dyn Store>, number: u16, boot_id: &str) -> Leases {
     let keys = Keyspace::new("/coreos.com/network", "/netd/v1").unwrap();
     let host = Host {
         machine_id: format!("{number:032x}"),
-        boot_id: format!("boot of {number}"),
+        boot_id: boot_id.to_owned(),
         name: format!("host-{number}"),
     };
     Leases::new(store, keys, host)
@@ -78,7 +85,13 @@ pub(crate) fn leases(store: Arc<dyn Store>, number: u16) -> Leases {
 pub(crate) fn wanted(number: u16) -> Wanted {
     let [high, low] = number.to_be_bytes();
     let value = LeaseValue::new(Ipv4Addr::from([192, 168, high, low]));
-    Wanted { value, previous: None, missing: Default::default(), time_to_live: TIME_TO_LIVE }
+    Wanted {
+        value,
+        previous: None,
+        missing: Default::default(),
+        time_to_live: TIME_TO_LIVE,
+        is_kept: true,
+    }
 }
 
 pub(crate) async fn acquire(leases: &Leases, wanted: &Wanted) -> Result<Held, AcquireError> {

@@ -46,6 +46,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut value = LeaseValue::new(args.public_ip);
     value.public_ipv6 = args.public_ipv6;
     let wanted = Wanted {
+        is_kept: false,
         value,
         previous: args.subnet,
         missing: leases.missing().await?.iter().flat_map(Missing::subnets).collect(),

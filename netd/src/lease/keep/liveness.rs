@@ -10,8 +10,7 @@ use crate::lease::claims::{SignOfLife, encode};
 use crate::lease::{LeaseValue, Leases};
 use crate::store::{Backoff, Error, Fault, Session, Txn};
 
-/// How long the key outlives the agent.
-const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+const TIME_TO_LIVE: Duration = SignOfLife::TIME_TO_LIVE;
 
 /// Writes the sign of life and keeps it.
 pub(super) struct Liveness {

@@ -1,0 +1,71 @@
+//! A host says who it is before it takes anything: of two that start at once with one machine id
+//! or one address, the second knows of the first.
+
+use super::acquire::Acquiring;
+use super::claims::{SignOfLife, encode};
+use super::{AcquireError, Leases};
+use crate::store::{Error, Session, Txn};
+
+/// How often the sign may come and go while it is asked for.
+const ATTEMPTS: usize = 8;
+
+impl Acquiring<'_> {
+    /// Gives the first sign of life, which the keeper goes on with.
+    ///
+    /// # Errors
+    /// Where a running host has this machine id, or the store does not answer. Want of rights is
+    /// noted.
+    pub(super) async fn sign(&mut self) -> Result<(), AcquireError> {
+        let sign = SignOfLife {
+            boot_id: self.leases.host.boot_id.clone(),
+            host: self.leases.host.name.clone(),
+            public_ip: self.wanted.value.public_ip,
+        };
+        match give(self.leases, &sign).await {
+            Ok(Given::Now(session)) => {
+                self.sign = Some(session);
+                Ok(())
+            }
+            Ok(Given::Before) => Ok(()),
+            Ok(Given::ByAnother(twin)) => Err(self.twin(&twin)),
+            Err(error) if error.is_permission_denied() => {
+                self.without_record(&error);
+                Ok(())
+            }
+            Err(error) => Err(AcquireError::Store(error)),
+        }
+    }
+}
+
+/// Who gives a sign of life for this machine id.
+enum Given {
+    /// This host, from now on.
+    Now(Session),
+    /// This host, since before: its agent, or one that was killed.
+    Before,
+    /// A host of another boot.
+    ByAnother(SignOfLife),
+}
+
+/// Writes a sign of life where there is none.
+async fn give(leases: &Leases, sign: &SignOfLife) -> Result<Given, Error> {
+    let Leases { store, keys, host } = leases;
+    let key = keys.live(&host.machine_id);
+    for _ in 0..ATTEMPTS {
+        if let Some(entry) = store.get(&key).await? {
+            let there: Option<SignOfLife> = serde_json::from_slice(&entry.value).ok();
+            let another = there.filter(|there| there.boot_id != sign.boot_id);
+            return Ok(another.map_or(Given::Before, Given::ByAnother));
+        }
+        let session = store.grant(SignOfLife::TIME_TO_LIVE).await?;
+        let txn = Txn::new().if_absent(&key).put(&key, encode(sign), Some(session));
+        let written = store.txn(txn).await;
+        if written.as_ref().is_ok_and(|outcome| outcome.committed) {
+            return Ok(Given::Now(session));
+        }
+        // It would end by itself, too.
+        let _ = store.revoke(session).await;
+        written?;
+    }
+    Ok(Given::Before)
+}
