@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::choose::{Asking, Choice, choose, twin};
-use super::claims::{Claims, Record, SignOfLife, encode};
+use super::claims::{Claims, Record, encode};
 use super::leased::{Lease, Leased};
 use super::{AcquireError, Held, Keyspace, Leases, SubnetKey, Wanted};
 use crate::config::network::NetworkConfig;
@@ -118,14 +118,6 @@ impl<'a> Acquiring<'a> {
                 Ok(Claims::default())
             }
             Err(error) => Err(AcquireError::Store(error)),
-        }
-    }
-
-    pub(super) fn twin(&self, twin: &SignOfLife) -> AcquireError {
-        AcquireError::Twin {
-            machine_id: self.leases.host.machine_id.clone(),
-            host: twin.host.clone(),
-            public_ip: twin.public_ip,
         }
     }
 

@@ -35,6 +35,14 @@ impl Acquiring<'_> {
             Err(error) => Err(AcquireError::Store(error)),
         }
     }
+
+    pub(super) fn twin(&self, twin: &SignOfLife) -> AcquireError {
+        AcquireError::Twin {
+            machine_id: self.leases.host.machine_id.clone(),
+            host: twin.host.clone(),
+            public_ip: twin.public_ip,
+        }
+    }
 }
 
 /// Who gives a sign of life for this machine id.
