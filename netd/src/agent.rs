@@ -39,7 +39,6 @@ use tokio::sync::watch;
 use crate::config::options::Options;
 use crate::lease::{Host, Leases, SubnetKey};
 use crate::store::Store;
-use crate::store::local::Local;
 
 pub use error::AgentError;
 pub use leave::{Left, cleanup, leave};
@@ -84,7 +83,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         machine = %host.machine_id, name = %host.name, endpoints = %options.store.etcd_endpoints,
         prefix = %options.store.etcd_prefix, "netd {}", env!("CARGO_PKG_VERSION")
     );
-    let local = Local::open(&options.state_dir.join(LOCAL)).map_err(AgentError::Local)?;
+    let local = memory::open(&options.state_dir.join(LOCAL))?;
     let mut signals = Signals::install().map_err(AgentError::Signals)?;
     let (standing, seen) = watch::channel(Standing::default());
     let (store, reach) = Noted::new(store);

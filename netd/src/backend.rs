@@ -8,6 +8,7 @@ mod alloc;
 mod devices;
 mod error;
 pub mod extension;
+mod fit;
 mod host_gw;
 mod ipip;
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) fn can_follow(
         (None, Some(v6)) => return Err(Refusal::WithoutIpv6(v6.into())),
         (_, None) => {}
     }
-    let (old, new) = (Backend::parse(&now.backend)?, Backend::parse(&new.backend)?);
+    let (old, new) = (Backend::parse(&now.backend)?, Backend::of(new)?);
     if old.kind() != new.kind() {
         return Err(Refusal::Kind { old: old.kind(), new: new.kind() });
     }
@@ -98,6 +98,7 @@ mod tests {
                 "Backend.Port is 4789",
             ),
             (r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#, "\"host-gw\""),
+            (r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","MTU":67}}"#, "Backend.MTU 67"),
         ] {
             let told = judged(new);
             assert!(told.contains(why), "{new}: {told}");

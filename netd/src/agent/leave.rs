@@ -25,7 +25,7 @@ use crate::backend::Backend;
 use crate::config::options::Options;
 use crate::lease::{Host, Leases, SubnetKey};
 use crate::store::Store;
-use crate::store::local::Local;
+use crate::store::local::{self, Local};
 
 /// What became of what the agent had made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,7 +71,9 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
             left.kept.extend(kept.iter().map(|lease| {
                 format!("{0} is reserved: `netd lease release {0}` ends that", lease.subnet)
             }));
-            left.file(&options.state_dir.join(LOCAL));
+            let memory = options.state_dir.join(LOCAL);
+            left.file(&memory);
+            left.file(&local::aside(&memory));
             left.file(&options.state_dir.join(secret::COPY));
             left.file(&options.wireguard_key_file);
         }

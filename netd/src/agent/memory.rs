@@ -2,6 +2,7 @@
 //! is away goes on where the last one ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,7 @@ use crate::config::network::NetworkConfig;
 use crate::lease::{
     ClusterEvent, ClusterView, Held, Known, LeaseValue, Peer, StoreState, SubnetKey, since_boot,
 };
+use crate::store::local::{Damaged, Local};
 use crate::store::{Entry, Error, Store, Txn};
 
 /// Events of the cluster that come within this time are written together: the disk is waited for
@@ -46,6 +48,20 @@ pub(super) struct Remembered {
     pub(super) until: Duration,
 }
 
+/// Opens the file of what is remembered. One that is damaged keeps no host down: the cluster's store
+/// knows all of it but the devices' link-layer addresses, which peers are told anew.
+pub(super) fn open(path: &Path) -> Result<Local, AgentError> {
+    let (local, damaged) = Local::open_or_anew(path).map_err(AgentError::Local)?;
+    if let Some(Damaged { aside, reason }) = damaged {
+        tracing::warn!(
+            file = %path.display(), reason, aside = %aside.display(),
+            "the file of what this host remembers is damaged, and was set aside; configuration, lease, \
+             peers and devices' addresses of before are forgotten, so this start needs etcd"
+        );
+    }
+    Ok(local)
+}
+
 impl Memory {
     /// That of the cluster whose keys are below flannel's `prefix`.
     pub(super) fn new(local: Arc<dyn Store>, prefix: &str) -> Self {
@@ -61,7 +77,7 @@ impl Memory {
         let end = Duration::from_secs(sign.unwrap_or(0)).saturating_add(held.time_to_live);
         // A clock that was put back lengthens no lease.
         let left = end.saturating_sub(now()).min(held.time_to_live);
-        let until = since_boot() + left;
+        let until = since_boot().saturating_add(left);
         Ok(Some(Remembered { config, held, until }))
     }
 

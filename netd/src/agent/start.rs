@@ -189,8 +189,8 @@ async fn resume(
         subnet = %held.subnet, peers = known.view.peers.len(), reason = away,
         "the store does not tell; going on with what was known before"
     );
-    let backend = Backend::parse(&config.backend)
-        .and_then(|backend| backend.fits(agent.options.extension_shell));
+    let backend =
+        Backend::of(&config).and_then(|backend| backend.fits(agent.options.extension_shell));
     let prepared = prepare(agent, config, backend.map_err(AgentError::Backend)?).await?;
     held.value = prepared.value.clone();
     let force = finish(prepared, held)?;
@@ -231,7 +231,7 @@ fn finish(prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
 async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
     loop {
         let reason = match agent.leases.config_text().await {
-            Ok((config, json)) => match Backend::parse(&config.backend)
+            Ok((config, json)) => match Backend::of(&config)
                 .and_then(|backend| backend.fits(agent.options.extension_shell))
             {
                 Ok(backend) => {

@@ -33,6 +33,22 @@ pub enum InvalidBackend {
         /// The VNI.
         vni: u32,
     },
+    /// The devices could not have it, or IPv6 would not work on them.
+    #[error(
+        "Backend.MTU {mtu} is out of range: use {least} to 65535{}; that of the devices is \
+         {overhead} less",
+        if *.dual { " with IPv6" } else { "" }
+    )]
+    Mtu {
+        /// As given.
+        mtu: u32,
+        /// The least that works.
+        least: u32,
+        /// What encapsulation takes.
+        overhead: u32,
+        /// With IPv6.
+        dual: bool,
+    },
     /// The store's text would be a program of root's.
     #[error(
         "Backend.{key} has {sign:?}, which only a shell understands: put it into a script and name \

@@ -4,6 +4,7 @@ use cni::json;
 use netstate::NetState;
 
 use super::*;
+use crate::config::network::NetworkConfig;
 
 fn conf(text: &str) -> BackendConf {
     let options = json::parse(text.as_bytes()).unwrap();
@@ -95,6 +96,43 @@ fn wrong_keys_are_named_with_the_remedy() {
     let long = backend(r#"{"Type":"vxlan","VNI":10000}"#).unwrap();
     assert_eq!(long.devices(false).unwrap().len(), 1);
     assert!(long.devices(true).unwrap_err().to_string().contains("up to 9999 with IPv6"));
+}
+
+#[test]
+fn devices_that_cannot_be_made_are_a_wrong_configuration() {
+    let of = |backend: &str, dual: bool| {
+        let v6 = if dual { r#""EnableIPv6":true,"IPv6Network":"fd00:5::/48","# } else { "" };
+        let text = format!(r#"{{"Network":"10.5.0.0/16",{v6}"Backend":{backend}}}"#);
+        let config = NetworkConfig::parse(text.as_bytes()).unwrap();
+        Backend::of(&config).map(drop).map_err(|error| error.to_string())
+    };
+    for (backend, dual, says) in [
+        (r#"{"Type":"vxlan","VNI":10000000}"#, false, "use up to 9999999"),
+        (r#"{"Type":"vxlan","VNI":16777215}"#, false, "Backend.VNI 16777215"),
+        (r#"{"Type":"vxlan","VNI":10000}"#, true, "up to 9999 with IPv6"),
+        (
+            r#"{"Type":"vxlan","MTU":67}"#,
+            false,
+            "Backend.MTU 67 is out of range: use 118 to 65535;",
+        ),
+        (r#"{"Type":"vxlan","MTU":117}"#, false, "50 less"),
+        (r#"{"Type":"vxlan","MTU":65536}"#, false, "Backend.MTU 65536"),
+        (r#"{"Type":"vxlan","MTU":1349}"#, true, "use 1350 to 65535 with IPv6"),
+        (r#"{"Type":"wireguard","MTU":147}"#, false, "use 148 to 65535"),
+        (r#"{"Type":"wireguard","MTU":1359}"#, true, "use 1360 to 65535 with IPv6"),
+    ] {
+        let error = of(backend, dual).unwrap_err();
+        assert!(error.contains(says), "{backend}: {error}");
+    }
+    for (backend, dual) in [
+        (r#"{"Type":"vxlan","VNI":9999999,"MTU":118}"#, false),
+        (r#"{"Type":"vxlan","VNI":9999,"MTU":1350}"#, true),
+        (r#"{"Type":"wireguard","MTU":65535}"#, true),
+        (r#"{"Type":"vxlan","MTU":0}"#, true),
+        (r#"{"Type":"host-gw","MTU":1,"VNI":10000000}"#, true),
+    ] {
+        assert_eq!(of(backend, dual), Ok(()), "{backend}");
+    }
 }
 
 #[test]

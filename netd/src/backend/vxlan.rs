@@ -9,6 +9,7 @@ use ipnetwork::IpNetwork;
 use netstate::{LinkName, Mac, NetState};
 use serde::Deserialize;
 
+use super::fit::check_mtu;
 use super::{InvalidBackend, Macs, UnusablePeer, expect_kind, families};
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
@@ -83,6 +84,11 @@ impl Conf {
             ("Port", port.to_string()),
             ("GBP", self.gbp.to_string()),
         ]
+    }
+
+    /// Whether the devices can have the MTU.
+    pub(super) fn fits(&self, dual: bool) -> Result<(), InvalidBackend> {
+        check_mtu(self.mtu, vxlan::overhead(if dual { Ip::V6 } else { Ip::V4 }), dual)
     }
 
     pub(super) fn names(&self, dual: bool) -> Result<Vec<LinkName>, InvalidBackend> {

@@ -9,6 +9,7 @@ use ipnetwork::IpNetwork;
 use netstate::{LinkName, NetState, PublicKey, Secret};
 use serde::Deserialize;
 
+use super::fit::check_mtu;
 use super::{InvalidBackend, UnusablePeer, expect_kind};
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
@@ -112,6 +113,11 @@ impl Conf {
     #[must_use]
     pub fn with_key(self, key: Secret) -> Self {
         Self { key: Some(key), ..self }
+    }
+
+    /// Whether the devices can have the MTU.
+    pub(super) fn fits(&self, dual: bool) -> Result<(), InvalidBackend> {
+        check_mtu(self.mtu, OVERHEAD, dual)
     }
 
     pub(super) fn names(&self, dual: bool) -> Vec<LinkName> {

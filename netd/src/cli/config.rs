@@ -114,7 +114,7 @@ async fn set(args: &SetArgs) -> anyhow::Result<ExitCode> {
 
 /// Keys of a backend that netd has are right, or nothing is written; other types are others' business.
 fn check(config: &NetworkConfig) -> Result<(), InvalidBackend> {
-    match Backend::parse(&config.backend) {
+    match Backend::of(config) {
         Ok(_) | Err(InvalidBackend::Kind(_)) => Ok(()),
         Err(wrong) => Err(wrong),
     }
@@ -159,6 +159,8 @@ mod tests {
         ] {
             assert_eq!(checked(fine), Ok(()));
         }
+        let refused = checked(r#"{"Type":"vxlan","VNI":10000000}"#).unwrap_err();
+        assert!(refused.contains("use up to 9999999"), "{refused}");
         let refused = checked(r#"{"Type":"wireguard","Mode":"both"}"#).unwrap_err();
         assert!(refused.contains("use separate, auto, ipv4 or ipv6"), "{refused}");
     }

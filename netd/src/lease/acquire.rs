@@ -87,10 +87,7 @@ impl<'a> Acquiring<'a> {
         let done = match choose(&leased, &claims, self.config, &asking, number) {
             Choice::Keep(lease) => self.keep(lease, &claims).await,
             Choice::Create { subnet, instead_of } => self.create(subnet, instead_of).await,
-            Choice::Exhausted(network, total) => {
-                let network = network.to_string();
-                return Err(AcquireError::Exhausted { network, total });
-            }
+            Choice::Exhausted(why) => return Err(AcquireError::exhausted(&why)),
         };
         match done {
             // Rights end at flannel's prefix: leases work all the same, proven by address.

@@ -30,7 +30,17 @@ pub(super) enum Choice<'a> {
     /// Create the lease of this subnet, and delete the one it has, which it cannot keep.
     Create { subnet: SubnetKey, instead_of: Option<&'a Lease> },
     /// Nothing is free.
-    Exhausted(IpNetwork, u128),
+    Exhausted(Exhausted),
+}
+
+/// Why nothing is free.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exhausted {
+    pub(super) network: IpNetwork,
+    /// How many subnets there are.
+    pub(super) total: u128,
+    /// Leases that take more than one of them, and how many; the widest first.
+    pub(super) wide: Vec<(SubnetKey, u128)>,
 }
 
 /// Chooses: the subnet this host has, if it is fit for the configuration; else the one it had
@@ -55,22 +65,22 @@ pub(super) fn choose<'a>(
     let taken = others(leased, own).map(|lease| lease.subnet);
     // Others may miss this host, too.
     let missing = asking.missing.iter().filter(|subnet| Some(**subnet) != asking.previous);
-    let taken: Vec<SubnetKey> = taken.chain(missing.copied()).collect();
+    let subnets: Vec<SubnetKey> = taken.chain(missing.copied()).collect();
     let wishes = [own.map(|lease| lease.subnet), asking.previous];
     let v4 = wishes.iter().flatten().map(|wish| IpNetwork::V4(wish.v4));
     let v6 = wishes.iter().flatten().filter_map(|wish| wish.v6).map(IpNetwork::V6);
     let networks = |subnet: &SubnetKey| subnet.networks();
-    let taken: Vec<IpNetwork> = taken.iter().flat_map(networks).collect();
+    let taken: Vec<IpNetwork> = subnets.iter().flat_map(networks).collect();
 
     let Some(IpNetwork::V4(v4)) = pick(&config.subnets, &taken, v4, &mut random) else {
-        return Choice::Exhausted(config.network.into(), config.subnets.count());
+        return exhausted(config.network.into(), &config.subnets, &subnets);
     };
     let v6 = match &config.ipv6 {
         None => None,
         Some((network, pool)) => match pick(pool, &taken, v6, &mut random) {
             Some(IpNetwork::V6(v6)) => Some(v6),
             Some(IpNetwork::V4(_)) | None => {
-                return Choice::Exhausted((*network).into(), pool.count());
+                return exhausted((*network).into(), pool, &subnets);
             }
         },
     };
@@ -105,6 +115,17 @@ fn own<'a>(leased: &'a Leased, claims: &Claims, asking: &Asking<'_>) -> Option<&
 fn others<'a>(leased: &'a Leased, own: Option<&'a Lease>) -> impl Iterator<Item = &'a Lease> {
     let own = own.map(|own| &own.entry.key);
     leased.leases.iter().filter(move |lease| Some(&lease.entry.key) != own)
+}
+
+fn exhausted<'a>(network: IpNetwork, pool: &Pool, taken: &[SubnetKey]) -> Choice<'a> {
+    let width = |subnet: &SubnetKey| {
+        let spans = subnet.networks().filter_map(|net| pool.indices(net));
+        spans.map(|(first, last)| last - first + 1).max().unwrap_or(0)
+    };
+    let wide = taken.iter().map(|subnet| (*subnet, width(subnet)));
+    let mut wide: Vec<_> = wide.filter(|(_, width)| *width > 1).collect();
+    wide.sort_by_key(|(subnet, width)| (std::cmp::Reverse(*width), *subnet));
+    Choice::Exhausted(Exhausted { network, total: pool.count(), wide })
 }
 
 /// The first wish that is one of the pool's and free, else one of all that are free.

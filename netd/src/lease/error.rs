@@ -1,6 +1,7 @@
 //! Why there is no lease.
 
 use super::SubnetKey;
+use super::choose::Exhausted;
 use crate::config::network::InvalidConfig;
 use crate::store;
 
@@ -41,6 +42,19 @@ pub enum AcquireError {
         /// How many there are.
         total: u128,
     },
+    /// All subnets are taken, and leases take more than one.
+    #[error(
+        "all {total} subnets of {network} are taken, {wide}: release what no host has \
+         (`netd lease list`, `netd lease release`), or make Network larger"
+    )]
+    Covered {
+        /// The network.
+        network: String,
+        /// How many there are.
+        total: u128,
+        /// Which leases, and how many each takes.
+        wide: String,
+    },
     /// Another host was faster, again and again.
     #[error("other hosts were faster {attempts} times at taking a subnet of {network}")]
     Outrun {
@@ -69,4 +83,23 @@ pub enum AcquireError {
     /// The store does not do it.
     #[error("lease a subnet")]
     Store(#[source] store::Error),
+}
+
+/// How many leases that take more than one subnet are named.
+const NAMED: usize = 3;
+
+impl AcquireError {
+    pub(super) fn exhausted(why: &Exhausted) -> Self {
+        let (network, total) = (why.network.to_string(), why.total);
+        if why.wide.is_empty() {
+            return Self::Exhausted { network, total };
+        }
+        let named = why.wide.iter().take(NAMED);
+        let mut named: Vec<String> =
+            named.map(|(subnet, width)| format!("{width} by the lease {subnet}")).collect();
+        if why.wide.len() > NAMED {
+            named.push(format!("more by {} others", why.wide.len() - NAMED));
+        }
+        Self::Covered { network, total, wide: named.join(", ") }
+    }
 }

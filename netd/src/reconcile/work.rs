@@ -94,7 +94,7 @@ impl Work {
             // It concerns the store alone.
             Input::Cluster(ClusterEvent::Store(_)) => {}
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
-                tracing::warn!(%key, %reason, "a lease cannot be read; what was known of it stays");
+                tracing::warn!(key, %reason, "a lease cannot be read; what was known of it stays");
             }
             Input::Goal(goal) => self.aim(*goal),
             Input::Ping(sender) => burst.questions.push(Question::Ping(sender)),

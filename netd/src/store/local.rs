@@ -3,6 +3,7 @@
 //! Times are the wall clock's, because sessions outlive the process. Watches reach back to the
 //! last changes of this process; older ones are told to list anew.
 
+mod damage;
 mod feed;
 mod tables;
 
@@ -19,6 +20,8 @@ use super::{
     Entry, Error, Event, Fault, Listing, Outcome, Position, Revision, Session, Store, TimeToLive,
     Txn,
 };
+pub use damage::Damaged;
+pub(crate) use damage::aside;
 use feed::{Feed, Since};
 use tables::Writing;
 
@@ -38,25 +41,47 @@ impl Local {
     /// Opens the store at `path`, or makes it. What has expired meanwhile is deleted.
     ///
     /// # Errors
-    /// [`Fault::File`] when the file cannot be used, as when another process has it.
+    /// [`Fault::File`] when the file cannot be used, as when another process has it, or it is
+    /// damaged: it stays as it is then.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |error: redb::Error| {
-            Error::new(format_args!("open {}", path.display()), Fault::File(error.to_string()))
+        Self::opened(path).map_err(|error| {
+            let reason = match damage::is(&error) {
+                true => format!("{error}; it is damaged: `netd run` sets it aside, and forgets it"),
+                false => error.to_string(),
+            };
+            Error::new(format_args!("open {}", path.display()), Fault::File(reason))
+        })
+    }
+
+    /// As [`Self::open`]; a file that is damaged is set aside, and an empty one made in its place.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when it cannot be set aside.
+    pub fn open_or_anew(path: &Path) -> Result<(Self, Option<Damaged>), Error> {
+        let damaged = match Self::opened(path) {
+            Ok(store) => return Ok((store, None)),
+            Err(error) if damage::is(&error) => damage::set_aside(path, &error)?,
+            Err(_) => return Self::open(path).map(|store| (store, None)),
         };
-        let database = Database::create(path).map_err(|error| failed(error.into()))?;
-        let mut writing = Writing::begin(&database).map_err(failed)?;
-        let history = writing.history().map_err(failed)?;
-        let (revision, next) = writing.state().map_err(failed)?;
-        writing.commit().map_err(failed)?;
+        Ok((Self::open(path)?, Some(damaged)))
+    }
+
+    /// Every page is looked at: of a damaged one redb would make a panic later, which ends the
+    /// process.
+    fn opened(path: &Path) -> Result<Self, redb::Error> {
+        let database = Database::builder().set_check_integrity_on_open(true).create(path)?;
+        let mut writing = Writing::begin(&database)?;
+        let history = writing.history()?;
+        let (revision, next) = writing.state()?;
+        writing.commit()?;
         let inner = Inner {
             path: path.to_owned(),
             database,
             feed: Mutex::new(Feed::new(history, revision, next)),
             revision: watch::Sender::new(revision),
         };
-        let store = Self(Arc::new(inner));
-        store.0.expire().map_err(failed)?;
-        Ok(store)
+        inner.expire()?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Does something with the file, on a thread that may wait for the disk.

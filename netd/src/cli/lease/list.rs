@@ -22,7 +22,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.output.print(&table(&overview), &documents(&overview))?;
     for (key, error) in &overview.malformed {
         output::note(&format!(
-            "warning: {key} is no lease ({error}): flanneld drops its peers for it"
+            "warning: {key:?} is no lease ({error}): flanneld drops its peers for it"
         ));
     }
     for (lease, _) in &overview.leases {

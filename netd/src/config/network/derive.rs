@@ -23,6 +23,8 @@ struct Family {
     longest_network: u8,
     /// Up to which prefix of the network subnets get the usual length, and that.
     usual: (u8, u8),
+    /// Where no subnet can be, and what is there: Linux routes no packet with such an address.
+    barred: &'static [(&'static str, &'static str)],
     example: &'static str,
 }
 
@@ -35,6 +37,8 @@ const V4: Family = Family {
     longest: 30,
     longest_network: 28,
     usual: (22, 24),
+    // 240.0.0.0/4 and 0.0.0.0/8 are unicast for Linux.
+    barred: &[("127.0.0.0/8", "loopback"), ("224.0.0.0/4", "multicast")],
     example: "\"10.5.0.0/16\"",
 };
 
@@ -47,6 +51,12 @@ const V6: Family = Family {
     longest: 126,
     longest_network: 124,
     usual: (62, 64),
+    barred: &[
+        ("::/127", "loopback"),
+        ("::ffff:0:0/96", "for IPv4 addresses"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+    ],
     example: "\"fd00:5::/48\"",
 };
 
@@ -138,7 +148,30 @@ fn pool<A: FromStr + Into<IpAddr>, T: Display>(
             "exchange them",
         ));
     }
-    Ok(pool)
+    unicast(family, network, &pool).map(|()| pool)
+}
+
+/// Whether containers can have the addresses of all subnets.
+fn unicast<T: Display>(
+    family: &Family,
+    network: &Network<T>,
+    pool: &Pool,
+) -> Result<(), InvalidConfig> {
+    for (barred, what) in family.barred {
+        let there = barred.parse().ok().and_then(|barred| pool.indices(barred));
+        if there.is_some() {
+            return Err(InvalidConfig::of(
+                family.network,
+                &network.shown,
+                format_args!("it has subnets in {barred}, which is {what}"),
+                format_args!(
+                    "write it as in {}, or leave them out by {} and {}",
+                    family.example, family.min, family.max
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The prefix length of subnets.

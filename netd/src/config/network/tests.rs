@@ -41,7 +41,7 @@ fn defaults_are_derived_as_flannel_derives_them() {
         ("10.3.0.0/22", "24", "10.3.1.0", "10.3.3.0"),
         ("10.3.0.0/23", "25", "10.3.0.128", "10.3.1.128"),
         ("10.3.0.0/28", "30", "10.3.0.4", "10.3.0.12"),
-        ("128.0.0.0/1", "24", "128.0.1.0", "255.255.255.0"),
+        ("128.0.0.0/2", "24", "128.0.1.0", "191.255.255.0"),
         ("255.255.0.0/16", "24", "255.255.1.0", "255.255.255.0"),
     ] {
         let json = format!(r#"{{"Network":"{network}"}}"#);
@@ -51,7 +51,7 @@ fn defaults_are_derived_as_flannel_derives_them() {
         ("fd00::/62", "64", "fd00:0:0:1::", "fd00:0:0:3::"),
         ("fd00::/63", "65", "fd00::8000:0:0:0", "fd00:0:0:1:8000::"),
         ("fd00::/124", "126", "fd00::4", "fd00::c"),
-        ("8000::/1", "64", "8000:0:0:1::", "ffff:ffff:ffff:ffff::"),
+        ("8000::/2", "64", "8000:0:0:1::", "bfff:ffff:ffff:ffff::"),
     ] {
         let json =
             format!(r#"{{"Network":"10.3.0.0/16","EnableIPv6":true,"IPv6Network":"{network}"}}"#);
@@ -127,6 +127,22 @@ fn what_is_wrong_is_said_with_key_value_and_remedy() {
     refuses(&with(&format!(r#"{v6},"IPv6SubnetLen":49"#)), &["IPv6SubnetLen 49", "at least 50"]);
     refuses(&with(r#""Backend":"vxlan""#), &["Backend \"vxlan\"", "write it as in"]);
     refuses(&with(r#""Backend":{"Type":7}"#), &["Backend.Type", "7"]);
+}
+
+#[test]
+fn subnets_that_linux_does_not_route_are_refused() {
+    for network in ["127.0.0.0/8", "127.5.0.0/16", "224.0.0.0/4", "239.1.0.0/16", "128.0.0.0/1"] {
+        let json = format!(r#"{{"Network":"{network}"}}"#);
+        refuses(&json, &[&format!("Network {network}: it has subnets in "), "10.5.0.0/16"]);
+    }
+    for network in ["ff02::/16", "fe80::/48", "8000::/1", "::ffff:0:0/96"] {
+        let json =
+            format!(r#"{{"Network":"10.3.0.0/16","EnableIPv6":true,"IPv6Network":"{network}"}}"#);
+        refuses(&json, &["IPv6Network ", "it has subnets in ", "fd00:5::/48"]);
+    }
+    let left_out = r#"{"Network":"128.0.0.0/1","SubnetMax":"191.0.0.0"}"#;
+    assert_eq!(effective(left_out, &["SubnetMax"]), ["191.0.0.0"]);
+    assert_eq!(effective(r#"{"Network":"240.0.0.0/8"}"#, &["SubnetLen"]), ["24"]);
 }
 
 proptest! {

@@ -170,20 +170,12 @@ impl Draft {
 
     /// flanneld needs short intervals for want of events; here they only guard against losses.
     pub(super) fn resync(&mut self, value: &str) -> Result<(), String> {
-        let seconds: Option<u64> = value.parse().ok();
-        let seconds = seconds.filter(|seconds| *seconds > 0);
-        let seconds =
-            seconds.ok_or_else(|| format!("{value:?} is no number of seconds above 0"))?;
-        self.options.resync = Duration::from_secs(seconds);
+        self.options.resync = seconds(value, 1)?;
         Ok(())
     }
 
     pub(super) fn subnet_ttl(&mut self, value: &str) -> Result<(), String> {
-        let seconds: Option<u64> = value.parse().ok();
-        let seconds = seconds.filter(|seconds| *seconds >= 2);
-        let seconds =
-            seconds.ok_or_else(|| format!("{value:?} is no number of seconds above 1"))?;
-        self.options.subnet_ttl = Duration::from_secs(seconds);
+        self.options.subnet_ttl = seconds(value, 2)?;
         Ok(())
     }
 
@@ -229,6 +221,15 @@ fn absolute(value: &str) -> Result<PathBuf, String> {
     } else {
         Err(format!("{value:?} is no absolute path; write it from / on"))
     }
+}
+
+/// Up to a year: no clock has a time that is far more ahead.
+fn seconds(value: &str, least: u64) -> Result<Duration, String> {
+    const YEAR: u64 = 365 * 24 * 60 * 60;
+    let seconds: Option<u64> = value.parse().ok();
+    let seconds = seconds.filter(|seconds| (least..=YEAR).contains(seconds));
+    let wrong = || format!("{value:?} is no number of seconds from {least} to {YEAR} (a year)");
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Go's words for a boolean (`strconv.ParseBool`).

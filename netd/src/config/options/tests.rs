@@ -82,6 +82,11 @@ fn a_bad_flag_is_bad_usage_and_a_bad_variable_or_file_is_bad_configuration() {
         ("-kubeconfig-file /x", "has no Kubernetes mode"),
         ("-net-config-path=/x", "has no Kubernetes mode"),
         ("-healthz-port=70000", "is no port"),
+        ("-iptables-resync=0", "\"0\" is no number of seconds from 1 to 31536000"),
+        ("-iptables-resync=18446744073709551615", "from 1 to 31536000 (a year)"),
+        ("-iptables-resync=31536001", "from 1 to 31536000 (a year)"),
+        ("-subnet-ttl=18446744073709551615", "from 2 to 31536000 (a year)"),
+        ("-subnet-ttl=1", "from 2 to 31536000"),
     ] {
         let error = read(line, &[]).unwrap_err();
         assert!(matches!(error, OptionsError::Usage(_)), "{line}: {error:?}");

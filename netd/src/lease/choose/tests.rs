@@ -195,6 +195,44 @@ fn every_subnet_of_the_range_is_given_out_and_then_none() {
 }
 
 #[test]
+fn a_lease_as_large_as_the_network_is_named_where_nothing_is_free() {
+    let config = NetworkConfig::parse(CONFIG.as_bytes()).unwrap();
+    let said = |cluster: Cluster| {
+        let leased = Leased::read(&keys(), cluster.leases);
+        let host = host();
+        let asking = Asking {
+            host: &host,
+            public_ip: US.parse().unwrap(),
+            previous: None,
+            missing: &Default::default(),
+            session: None,
+        };
+        let choice = choose(&leased, &Claims::default(), &config, &asking, || 0);
+        let Choice::Exhausted(why) = choice else { panic!("{choice:?}") };
+        crate::lease::AcquireError::exhausted(&why).to_string()
+    };
+    let wide = said(
+        Cluster::default().leased("10.5.0.0-16", ANOTHER).leased("10.5.3.0-24", "192.168.0.3"),
+    );
+    assert!(
+        wide.starts_with(
+            "all 255 subnets of 10.5.0.0/16 are taken, 255 by the lease 10.5.0.0-16: "
+        ),
+        "{wide}"
+    );
+    let eighths = (0..8).map(|eighth| format!("10.5.{}.0-19", eighth * 32));
+    let many = said(eighths.fold(Cluster::default(), |all, net| all.leased(&net, ANOTHER)));
+    assert!(
+        many.contains("taken, 32 by the lease 10.5.32.0-19, 32 by the lease 10.5.64.0-19"),
+        "{many}"
+    );
+    assert!(many.contains("more by 5 others: release"), "{many}");
+    let single = (1..=255).map(|third| format!("10.5.{third}.0-24"));
+    let single = said(single.fold(Cluster::default(), |all, net| all.leased(&net, ANOTHER)));
+    assert!(single.starts_with("all 255 subnets of 10.5.0.0/16 are leased: release"), "{single}");
+}
+
+#[test]
 fn a_free_subnet_is_chosen_from_the_whole_range() {
     let last = Cluster::default().choice(r#"{"Network":"10.0.0.0/8"}"#, None, 65534);
     assert_eq!(last, "create 10.255.255.0-24");

@@ -72,3 +72,71 @@ async fn a_file_that_is_in_use_or_no_store_is_told_with_its_path() {
     assert!(error.contains(junk.to_str().unwrap()), "{error}");
     assert_eq!(std::fs::read(&junk).unwrap(), b"junk", "it is as it was");
 }
+
+/// A store of several pages, as of a host that remembers some peers.
+async fn filled(path: &Path) -> Vec<u8> {
+    let store = Local::open(path).unwrap();
+    for number in 0..200 {
+        store.txn(Txn::new().put(format!("/{number}"), [7; 200], None)).await.unwrap();
+    }
+    drop(store);
+    std::fs::read(path).unwrap()
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_the_next_replaces_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let whole = filled(&path).await;
+    let half = whole[..whole.len() / 2].to_vec();
+    for damage in [b"junk".to_vec(), vec![0xa5; 1 << 20], half] {
+        std::fs::write(&path, &damage).unwrap();
+        let error = cni::ErrorChain(&Local::open(&path).unwrap_err()).to_string();
+        assert!(error.contains("damaged: `netd run` sets it aside"), "{error}");
+        let (store, damaged) = Local::open_or_anew(&path).unwrap();
+        assert!(store.list("/").await.unwrap().entries.is_empty());
+        put(&store, "/a", None).await;
+        drop(store);
+        let damaged = damaged.unwrap();
+        assert_eq!(damaged.aside, dir.path().join("store.damaged"));
+        assert!(!damaged.reason.is_empty());
+        let (store, damaged) = Local::open_or_anew(&path).unwrap();
+        assert_eq!(damaged, None, "the new one is fine");
+        assert!(store.get("/a").await.unwrap().is_some());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "one generation");
+}
+
+#[tokio::test]
+async fn whichever_page_is_overwritten_the_store_opens_whole_or_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let whole = filled(&path).await;
+    let mut anew = 0;
+    for at in (0..whole.len()).step_by(4096) {
+        for junk in [0, 0xa5] {
+            let mut bytes = whole.clone();
+            let end = whole.len().min(at + 4096);
+            bytes[at..end].fill(junk);
+            std::fs::write(&path, &bytes).unwrap();
+            let (store, damaged) = Local::open_or_anew(&path).unwrap();
+            let entries = store.list("/").await.unwrap().entries.len();
+            match damaged {
+                Some(_) => assert_eq!(entries, 0),
+                None => assert!(entries >= 199, "page at {at}: {entries} entries"),
+            }
+            anew += usize::from(damaged.is_some());
+            put(&store, "/a", None).await;
+        }
+    }
+    assert!(anew > 0, "some pages held what was stored");
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_has_is_not_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let _store = Local::open(&path).unwrap();
+    assert!(Local::open_or_anew(&path).is_err());
+    assert!(!aside(&path).exists());
+}
