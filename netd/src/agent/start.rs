@@ -1,5 +1,7 @@
 //! From options to a lease.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cni::ErrorChain;
@@ -118,7 +120,7 @@ async fn attempt(
     let reach = &agent.insight.store;
     let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
     agent.memory.keep_sign(kept).await?;
-    finish(agent, prepared, held).map(|started| Attempt::Started(Box::new(started)))
+    finish(agent, prepared, held).await.map(|started| Attempt::Started(Box::new(started)))
 }
 
 /// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
@@ -138,7 +140,7 @@ async fn resume(
     let backend = backend.map_err(AgentError::Backend)?;
     let prepared = prepare(agent, config, backend).await?;
     held.value = prepared.value.clone();
-    let started = finish(agent, prepared, held)?;
+    let started = finish(agent, prepared, held).await?;
     Ok(Started { peers: Some(view), remembered_until: Some(until), ..started })
 }
 
@@ -157,11 +159,12 @@ async fn prepare(
     Ok(Prepared { config, backend, underlay, macs, value })
 }
 
-fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, AgentError> {
+async fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, AgentError> {
     let Prepared { config, backend, underlay, macs, .. } = prepared;
     let has_ipv6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let overlay =
         backend.overlay(underlay, held.subnet, &macs, has_ipv6).map_err(AgentError::Backend)?;
+    let overlay = overlay.guarding(way_to_store(agent).await);
     let v6 = config.ipv6.map(|(network, _)| network).zip(held.subnet.v6);
     let env = SubnetEnv::of_lease(
         Some((config.network, held.subnet.v4)),
@@ -174,6 +177,16 @@ fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<Started, Agen
         backend = %held.value.backend_type, "leased"
     );
     Ok(Started { config, held, overlay, env, peers: None, remembered_until: None })
+}
+
+/// The store's addresses and the gateways to them.
+async fn way_to_store(agent: &Agent) -> BTreeSet<IpAddr> {
+    let store = agent.options.store.addresses().await;
+    let mut kernel = Kernel::open(None);
+    // Where there is no way now, there is no gateway to know.
+    let mut gateway = |ip: &IpAddr| kernel.way_to(*ip).ok().flatten()?.via;
+    let gateways: Vec<IpAddr> = store.iter().filter_map(&mut gateway).collect();
+    store.into_iter().chain(gateways).collect()
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is
