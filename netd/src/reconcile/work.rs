@@ -52,8 +52,8 @@ impl Work {
         }
         Self {
             kernel,
+            peers: Peers::new(goal.traffic.networks.clone()),
             goal,
-            peers: Peers::default(),
             own,
             health: Health::default(),
             trouble: None,
@@ -172,7 +172,7 @@ impl Work {
                 networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             tracing::warn!(
                 subnet = %key, host = %ip, network,
-                "a peer's subnet is outside the network; it is connected, as with flannel"
+                "a peer's subnet is outside the network, which flannel allows"
             );
         }
         burst.changed(self.peers.put(peer, wanted));
