@@ -9,6 +9,7 @@ mod devices;
 mod error;
 pub mod extension;
 mod fit;
+mod fits;
 mod host_gw;
 mod ipip;
 #[cfg(test)]
@@ -17,7 +18,7 @@ mod udp;
 mod vxlan;
 mod wireguard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -184,7 +185,7 @@ impl Backend {
             Self::Udp(_) => Devices::Udp(udp::Conf::device(&underlay, &subnet)),
             Self::HostGw | Self::Extension(_) | Self::Alloc => Devices::None,
         };
-        Ok(Overlay { backend: self, underlay, subnet, devices })
+        Ok(Overlay { backend: self, underlay, subnet, devices, guarded: BTreeSet::new() })
     }
 }
 
@@ -195,9 +196,22 @@ pub struct Overlay {
     underlay: Underlay,
     subnet: SubnetKey,
     devices: Devices,
+    guarded: BTreeSet<IpAddr>,
 }
 
 impl Overlay {
+    /// With addresses that no route to a peer may lead away: the store's, and the gateways to it.
+    #[must_use]
+    pub fn guarding(self, guarded: BTreeSet<IpAddr>) -> Self {
+        Self { guarded, ..self }
+    }
+
+    /// Those addresses.
+    #[must_use]
+    pub fn guarded(&self) -> &BTreeSet<IpAddr> {
+        &self.guarded
+    }
+
     /// Largest packet in bytes that containers may send.
     #[must_use]
     pub fn mtu(&self) -> u32 {
@@ -254,9 +268,7 @@ impl Overlay {
         peer: &Peer,
         direct: &mut dyn FnMut(IpAddr) -> bool,
     ) -> Result<NetState, UnusablePeer> {
-        if let Some(net) = self.led_away(peer) {
-            return Err(UnusablePeer::InTheWay(net));
-        }
+        self.fits(peer)?;
         match (&self.backend, &self.devices) {
             (Backend::Vxlan(conf), Devices::Vxlan(all)) => conf.peer(all, peer, direct),
             (Backend::Ipip(conf), Devices::Ipip(device)) => conf.peer(device, peer, direct),
@@ -279,25 +291,6 @@ impl Overlay {
             ) => Ok(NetState::default()),
         }
     }
-
-    /// What a route to a peer's subnet would lead away: a part of this host's own subnets (a longer
-    /// prefix wins over the bridge's route), or an address between hosts (the tunnel would lead
-    /// into itself, and the way to the store with it). flannel makes such routes.
-    fn led_away(&self, peer: &Peer) -> Option<IpNetwork> {
-        let own = self.subnets().find(|own| peer.subnet.networks().any(|net| overlap(*own, net)));
-        let (here, value) = (&self.underlay, &peer.value);
-        let v4 = [here.v4, value.public_ip].map(IpAddr::from);
-        let v6 = [here.v6, value.public_ipv6].into_iter().flatten().map(IpAddr::from);
-        let mut between = v4.into_iter().chain(v6);
-        own.or_else(|| {
-            let inside = |ip: &IpAddr| peer.subnet.networks().any(|net| net.contains(*ip));
-            between.find(inside).map(IpNetwork::from)
-        })
-    }
-}
-
-fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
-    a.contains(b.network()) || b.contains(a.network())
 }
 
 /// Of another backend: mixed clusters do not connect.

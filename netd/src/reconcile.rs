@@ -11,6 +11,7 @@
 //! run go in the first round.
 
 mod apply;
+mod between;
 mod burst;
 mod counts;
 mod inbox;

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use e2e::rtnetlink::{Made, wait_until_made};
 use e2e::{NETD, PATIENCE, PREFIX, Place as _};
 
-use crate::site::{Site, VXLAN, all_reach_all, run};
+use crate::site::{Pinging, Site, VXLAN, all_reach_all, run};
 
 /// A subnet that no host of a test takes: flannel leases none at the start of a network.
 const FREE: &str = "10.5.0.0";
@@ -51,6 +51,47 @@ fn a_lease_that_would_lead_traffic_away_harms_nobody_and_is_reported() -> Result
             made.len() == 3
         })?;
         all_reach_all(&members)
+    })
+}
+
+/// Leases that hold the store's address and another host's: with the first, a host that follows it
+/// hears of nothing any more, not even that the lease is gone.
+#[test]
+fn a_lease_that_holds_the_store_or_another_host_cuts_nobody_off_and_its_end_is_heard_of()
+-> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 3, &["-ip-masq"])?;
+        let members = site.members()?;
+        let pings = [(0, 2), (1, 2), (2, 0)].map(|(a, b)| Pinging::start(&members[a], &members[b]));
+        // Where the store and the gateway are; the third host; a host that there cannot be.
+        let leases = [
+            ("192.0.2.0-30", "192.0.2.77"),
+            ("192.0.2.12-31", "192.0.2.77"),
+            ("10.5.0.0-24", "127.0.0.1"),
+        ];
+        for (subnet, at) in leases {
+            let value = format!(
+                r#"{{"PublicIP":"{at}","PublicIPv6":null,"BackendType":"vxlan","BackendData":{{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}}}"#
+            );
+            site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/{subnet}"), &value])?;
+        }
+        for node in &mut site.nodes {
+            for (subnet, _) in leases {
+                let said = format!("peer cannot be used subnet={subnet}");
+                node.agent()?.wait_for_log(&said, PATIENCE)?;
+            }
+            wait_until_made(&node.host, "the other hosts alone", PATIENCE, |made| made.len() == 6)?;
+        }
+        all_reach_all(&members)?;
+        for (subnet, _) in leases {
+            site.etcd.ctl(&["del", &format!("{PREFIX}/subnets/{subnet}")])?;
+            for node in &mut site.nodes {
+                let said = format!("peer is gone subnet={subnet}");
+                node.agent()?.wait_for_log(&said, Duration::from_secs(5))?;
+            }
+        }
+        all_reach_all(&members)?;
+        pings.into_iter().try_for_each(|pinging| pinging?.end())
     })
 }
 

@@ -1,5 +1,7 @@
 //! What is in force on this host: configuration, interface and lease, and what follows from them.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use drivers::traffic::Traffic;
@@ -40,6 +42,12 @@ impl InForce {
         Ok(Self { config, underlay, macs, held, overlay })
     }
 
+    /// The same, with addresses that no route may lead away.
+    pub(super) fn guarding(mut self, guarded: BTreeSet<IpAddr>) -> Self {
+        self.overlay = self.overlay.guarding(guarded);
+        self
+    }
+
     /// The same with what differs by now.
     ///
     /// # Errors
@@ -53,7 +61,9 @@ impl InForce {
         let value = backend.publish(underlay, &self.macs)?;
         let mut held = self.held.clone();
         held.value = value;
-        Self::new(config.clone(), backend.clone(), underlay.clone(), self.macs.clone(), held)
+        let (config, backend, underlay) = (config.clone(), backend.clone(), underlay.clone());
+        let with = Self::new(config, backend, underlay, self.macs.clone(), held)?;
+        Ok(with.guarding(self.overlay.guarded().clone()))
     }
 
     /// What others are told of this host's subnet.

@@ -1,6 +1,7 @@
 //! From options to a lease.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cni::ErrorChain;
@@ -127,7 +128,7 @@ async fn attempt(
     let reach = &agent.insight.store;
     let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
     agent.memory.keep_sign(kept).await?;
-    let force = finish(prepared, held)?;
+    let force = finish(agent, prepared, held).await?;
     let started = Started { force, known, alone: false, remembered_until: None };
     Ok(Attempt::Started(Box::new(started)))
 }
@@ -193,7 +194,7 @@ async fn resume(
         Backend::of(&config).and_then(|backend| backend.fits(agent.options.extension_shell));
     let prepared = prepare(agent, config, backend.map_err(AgentError::Backend)?).await?;
     held.value = prepared.value.clone();
-    let force = finish(prepared, held)?;
+    let force = finish(agent, prepared, held).await?;
     Ok(Started { force, known, alone: true, remembered_until: Some(until) })
 }
 
@@ -212,15 +213,26 @@ async fn prepare(
     Ok(Prepared { config, backend, underlay, macs, value })
 }
 
-fn finish(prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
+async fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
     let Prepared { config, backend, underlay, macs, .. } = prepared;
     let force = InForce::new(config, backend, underlay, macs, held).map_err(AgentError::Backend)?;
+    let force = force.guarding(way_to_store(agent).await);
     let (held, mtu) = (&force.held, force.backend().mtu);
     tracing::info!(
         subnet = %held.subnet, host = %held.value.public_ip, mtu,
         backend = %held.value.backend_type, "leased"
     );
     Ok(force)
+}
+
+/// The store's addresses and the gateways to them.
+async fn way_to_store(agent: &Agent) -> BTreeSet<IpAddr> {
+    let store = agent.options.store.addresses().await;
+    let mut kernel = Kernel::open(None);
+    // Where there is no way now, there is no gateway to know.
+    let mut gateway = |ip: &IpAddr| kernel.way_to(*ip).ok().flatten()?.via;
+    let gateways: Vec<IpAddr> = store.iter().filter_map(&mut gateway).collect();
+    store.into_iter().chain(gateways).collect()
 }
 
 /// The network configuration, as soon as there is one that can be used. Each reason to wait is

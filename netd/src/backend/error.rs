@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
+use crate::lease::SubnetKey;
+
 /// Why the configured backend cannot be used. Displays as a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackend {
@@ -107,11 +109,42 @@ pub enum UnusablePeer {
         /// What.
         what: String,
     },
-    /// A route to it would lead away what is this host's, or its own tunnel.
+    /// A route to it would lead away what is this host's, the way to the store, or its own tunnel.
     #[error(
-        "a route to its subnet would lead {0} away, which is this host's or its own: release that lease"
+        "a route to its subnet would lead {0} away, which is this host's, the store's, a gateway's \
+         or its own: release that lease"
     )]
     InTheWay(IpNetwork),
+    /// A route to it would lead the tunnel to another host away.
+    #[error(
+        "a route to its subnet would lead {ip} away, by which the host of {of} is reached: release \
+         that lease"
+    )]
+    HoldsHost {
+        /// The address.
+        ip: IpAddr,
+        /// The lease that publishes it.
+        of: SubnetKey,
+    },
+    /// It would be sent to through another host's tunnel.
+    #[error("its address {ip} is in the subnet that {of} was given before: release that lease")]
+    InSubnet {
+        /// The address.
+        ip: IpAddr,
+        /// The earlier lease.
+        of: SubnetKey,
+    },
+    /// Nobody is reached at it.
+    #[error("{key} {ip} of its lease is no host's address")]
+    NoHost {
+        /// Where.
+        key: &'static str,
+        /// The address.
+        ip: IpAddr,
+    },
+    /// Nobody else's containers can have these addresses.
+    #[error("its subnet has addresses of {0}, which are no containers': release that lease")]
+    Special(IpNetwork),
 }
 
 impl UnusablePeer {
@@ -121,8 +154,8 @@ impl UnusablePeer {
         match self {
             Self::OtherBackend { .. } => "other-backend",
             Self::Missing(_) => "lease-incomplete",
-            Self::Data { .. } => "lease-invalid",
-            Self::InTheWay(_) => "in-the-way",
+            Self::Data { .. } | Self::NoHost { .. } | Self::Special(_) => "lease-invalid",
+            Self::InTheWay(_) | Self::HoldsHost { .. } | Self::InSubnet { .. } => "in-the-way",
         }
     }
 }

@@ -36,7 +36,7 @@ fn macs() -> Macs {
     .into()
 }
 
-fn overlay(text: &str, dual: bool) -> Overlay {
+pub(super) fn overlay(text: &str, dual: bool) -> Overlay {
     let subnet = if dual { "10.5.1.0-24&fd05:0:0:1::-64" } else { "10.5.1.0-24" };
     backend(text).unwrap().overlay(underlay(dual), subnet.parse().unwrap(), &macs(), dual).unwrap()
 }
@@ -231,26 +231,4 @@ fn a_peer_of_another_backend_or_without_data_is_refused_with_the_reason() {
         let error = overlay.peer(&peer("10.5.9.0-24", value), &mut |_| false).unwrap_err();
         assert!(error.to_string().contains(says), "{value}: {error}");
     }
-}
-
-#[test]
-fn a_peer_whose_route_would_lead_away_what_is_here_is_refused() {
-    let overlay = overlay(r#"{"Type":"vxlan"}"#, true);
-    let value = r#"{"PublicIP":"10.0.0.9","PublicIPv6":"fd00::9","BackendType":"vxlan","BackendData":{"VtepMAC":"aa:bb:cc:dd:ee:0f"},"BackendV6Data":{"VtepMAC":"aa:bb:cc:dd:ee:0e"}}"#;
-    let rows = [
-        ("10.5.1.128-25", "10.5.1.0/24"),
-        ("10.5.0.0-16", "10.5.1.0/24"),
-        ("0.0.0.0-1", "10.5.1.0/24"),
-        ("10.0.0.0-30", "10.0.0.1/32"),
-        ("10.0.0.8-30", "10.0.0.9/32"),
-        ("10.5.9.0-24&fd05:0:0:1:8000::-65", "fd05:0:0:1::/64"),
-        ("10.5.9.0-24&fd00::-64", "fd00::1/128"),
-    ];
-    for (subnet, net) in rows {
-        let refused = overlay.peer(&peer(subnet, value), &mut |_| false);
-        assert_eq!(refused, Err(UnusablePeer::InTheWay(net.parse().unwrap())), "{subnet}");
-    }
-    assert!(overlay.peer(&peer("10.5.9.0-24&fd05:0:0:9::-64", value), &mut |_| false).is_ok());
-    // A neighbouring network of another configuration is a peer, as with flannel.
-    assert!(overlay.peer(&peer("10.6.9.0-24", value), &mut |_| false).is_ok());
 }

@@ -1,8 +1,14 @@
 //! Where the cluster's store is: flannel's options for etcd, with flannel's names and defaults.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
 
 use crate::lease::{InvalidPrefix, Keyspace};
 use crate::store::etcd::{Etcd, Options, Tls};
@@ -14,6 +20,9 @@ pub const ENDPOINTS: &str = "http://127.0.0.1:4001,http://127.0.0.1:2379";
 pub const PREFIX: &str = "/coreos.com/network";
 /// Where netd keeps what is its own.
 pub const OWN_PREFIX: &str = "/netd/v1";
+
+/// How long the name of an endpoint may take to be looked up.
+const NAME_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the store is reached, and where in it everything is.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,6 +80,24 @@ impl StoreOptions {
         Ok(Arc::new(Etcd::new(&options)?))
     }
 
+    /// The addresses of its endpoints. One whose name is not known now is left out, with a word
+    /// in the log; what the names stand for later is not asked.
+    pub async fn addresses(&self) -> BTreeSet<IpAddr> {
+        let mut addresses = BTreeSet::new();
+        for url in self.etcd_endpoints.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+            let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+            let asked = lookup_host(authority.trim_end_matches('/').to_owned());
+            match timeout(NAME_WITHIN, asked).await.map_err(std::io::Error::from).flatten() {
+                Ok(found) => addresses.extend(found.map(|at| at.ip().to_canonical())),
+                Err(error) => {
+                    tracing::warn!(endpoint = url, %error, "the endpoint's address is not known; \
+                        a lease that takes it in is not refused");
+                }
+            }
+        }
+        addresses
+    }
+
     /// Where in it everything is.
     ///
     /// # Errors
@@ -93,5 +120,31 @@ impl fmt::Debug for StoreOptions {
             .field("etcd_username", &self.etcd_username)
             .field("etcd_password", &self.etcd_password.as_ref().map(|_| "..."))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_all_endpoints_are_known_with_and_without_a_name() {
+        let options = StoreOptions {
+            etcd_endpoints: "http://192.0.2.1:2379, 192.0.2.2:2379/,https://[fd00::1]:2379,\
+                             http://localhost:4001,http://no-port"
+                .to_owned(),
+            etcd_prefix: PREFIX.to_owned(),
+            etcd_own_prefix: OWN_PREFIX.to_owned(),
+            etcd_cafile: None,
+            etcd_certfile: None,
+            etcd_keyfile: None,
+            etcd_username: None,
+            etcd_password: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let addresses = runtime.block_on(options.addresses());
+        for ip in ["192.0.2.1", "192.0.2.2", "fd00::1", "127.0.0.1"] {
+            assert!(addresses.contains(&ip.parse().unwrap()), "{ip}: {addresses:?}");
+        }
     }
 }

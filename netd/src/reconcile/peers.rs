@@ -1,16 +1,21 @@
 //! The peers, what is wanted for each, and which of them wait for another attempt.
 
+mod entry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
+use ipnetwork::IpNetwork;
 use netstate::NetState;
 
 use super::Health;
-use super::places::{Claim, Place, Places};
+use super::between::Between;
+use super::places::{Place, Places};
 use super::retry::Retry;
 use crate::backend::UnusablePeer;
 use crate::lease::{Peer, SubnetKey};
+use entry::Entry;
 
 /// The kind of reason where the kernel has refused what leads to a peer.
 const REFUSED: &str = "kernel-refused";
@@ -22,6 +27,7 @@ const CLASH: &str = "clash";
 pub(super) struct Peers {
     entries: BTreeMap<SubnetKey, Entry>,
     places: Places,
+    between: Between,
     /// Those that wait, by when.
     waiting: BTreeSet<(Instant, SubnetKey)>,
     /// How many peers cannot be used, by the kind of the reason.
@@ -32,34 +38,29 @@ pub(super) struct Peers {
     outside: BTreeSet<SubnetKey>,
 }
 
-/// A peer.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) peer: Peer,
-    /// What is to lead to it; empty where it cannot be used.
-    wanted: NetState,
-    unusable: Option<UnusablePeer>,
-    retry: Option<Retry>,
-}
-
 /// What the kernel was made to hold before a change, for each peer that it may matter to.
 pub(super) type Before = BTreeMap<SubnetKey, NetState>;
 
 impl Peers {
+    /// None, of a cluster with these networks.
+    pub(super) fn new(networks: Vec<IpNetwork>) -> Self {
+        Self { between: Between::new(networks), ..Self::default() }
+    }
+
+    /// Of a cluster with other networks, for whom is judged from now on.
+    pub(super) fn of_networks(&mut self, networks: Vec<IpNetwork>) {
+        self.between.of_networks(networks);
+    }
+
     /// Puts a peer in the place of what was known of it.
-    pub(super) fn put(&mut self, peer: Peer, wanted: Result<NetState, UnusablePeer>) -> Before {
-        let key = peer.subnet;
-        let (wanted, unusable) = match wanted {
-            Ok(wanted) => (wanted, None),
-            Err(why) => (NetState::default(), Some(why)),
-        };
-        self.change(key, Some(Entry { peer, wanted, unusable, retry: None }))
+    pub(super) fn put(&mut self, peer: Peer, found: Result<NetState, UnusablePeer>) -> Before {
+        self.replace(peer.subnet, Some(Entry { peer, found, refused: None, retry: None }))
     }
 
     /// Forgets a peer.
     pub(super) fn remove(&mut self, key: &SubnetKey) -> Before {
         self.outside.remove(key);
-        self.change(*key, None)
+        self.replace(*key, None)
     }
 
     pub(super) fn get(&self, key: &SubnetKey) -> Option<&Entry> {
@@ -73,7 +74,9 @@ impl Peers {
     /// How many want which peer of a WireGuard link.
     pub(super) fn wg_claims(&self) -> BTreeMap<&(netstate::LinkName, netstate::PublicKey), usize> {
         let mut claims = BTreeMap::new();
-        for id in self.entries.values().flat_map(|entry| entry.wanted.wg_peers.keys()) {
+        for id in
+            self.entries.values().filter_map(Entry::wanted).flat_map(|state| state.wg_peers.keys())
+        {
             *claims.entry(id).or_default() += 1;
         }
         claims
@@ -86,8 +89,10 @@ impl Peers {
     /// What the kernel is to hold for a peer: what is wanted, less what is in places that another
     /// has.
     pub(super) fn held(&self, key: &SubnetKey) -> NetState {
-        let Some(entry) = self.entries.get(key) else { return NetState::default() };
-        Place::only(&entry.wanted, |place| self.holder(place) == Some(*key))
+        let wanted = self.entries.get(key).and_then(Entry::wanted);
+        wanted.map_or_else(NetState::default, |wanted| {
+            Place::only(wanted, |place| self.holder(place) == Some(*key))
+        })
     }
 
     /// Whose entry is in a place.
@@ -162,17 +167,63 @@ impl Peers {
             if health.unconnected == 0 {
                 return None;
             }
-            self.entries
-                .iter()
-                .find_map(|(key, e)| e.unusable.as_ref().map(|why| format!("{key}: {why}")))
+            self.entries.iter().find_map(|(key, e)| e.unusable().map(|why| format!("{key}: {why}")))
         });
         health.outside = self.outside.len();
         health.outsider = self.outside.first().copied();
     }
 
+    /// Changes a peer, and those that are refused for its sake, or no longer.
+    fn replace(&mut self, key: SubnetKey, mut after: Option<Entry>) -> Before {
+        let usable = |entry: &&Entry| entry.found.is_ok();
+        let mut touched = BTreeSet::new();
+        if let Some(old) = self.entries.get(&key).filter(usable) {
+            self.between.remove(&old.peer);
+            touched = self.between.touched(&old.peer);
+        }
+        if let Some(new) = after.as_mut().filter(|entry| entry.found.is_ok()) {
+            self.between.add(&new.peer);
+            touched.extend(self.between.touched(&new.peer));
+            new.refused = self.between.judge(&new.peer);
+        }
+        self.tell_refusal(&key, after.as_ref());
+        let mut before = self.change(key, after);
+        for other in touched {
+            let Some(entry) = self.entries.get(&other) else { continue };
+            let refused = self.between.judge(&entry.peer);
+            if entry.refused == refused {
+                continue;
+            }
+            let after = Entry {
+                peer: entry.peer.clone(),
+                found: entry.found.clone(),
+                refused,
+                retry: None,
+            };
+            self.tell_refusal(&other, Some(&after));
+            for (key, state) in self.change(other, Some(after)) {
+                // Of several changes the first says what the kernel holds.
+                before.entry(key).or_insert(state);
+            }
+        }
+        before
+    }
+
+    /// Says who is refused for another's sake, once.
+    fn tell_refusal(&self, key: &SubnetKey, after: Option<&Entry>) {
+        let old = self.entries.get(key).and_then(|entry| entry.refused.as_ref());
+        match after.map(|entry| entry.refused.as_ref()) {
+            Some(Some(why)) if old != Some(why) => {
+                tracing::warn!(subnet = %key, %why, "peer cannot be used");
+            }
+            Some(None) if old.is_some() => tracing::info!(subnet = %key, "peer can be used again"),
+            Some(_) | None => {}
+        }
+    }
+
     fn change(&mut self, key: SubnetKey, after: Option<Entry>) -> Before {
         let wanted = [self.entries.get(&key), after.as_ref()].into_iter().flatten();
-        let places: BTreeSet<Place> = wanted.flat_map(|entry| Place::all(&entry.wanted)).collect();
+        let places: BTreeSet<Place> = wanted.flat_map(Entry::places).collect();
         let mut before: Before = [(key, self.held(&key))].into();
         for holder in places.iter().filter_map(|place| self.holder(*place)) {
             before.entry(holder).or_insert_with(|| self.held(&holder));
@@ -181,8 +232,8 @@ impl Peers {
             self.forget(&old);
         }
         if let Some(entry) = after {
-            Place::all(&entry.wanted).for_each(|place| self.places.claim(place, entry.claim()));
-            if let Some(why) = &entry.unusable {
+            entry.places().for_each(|place| self.places.claim(place, entry.claim()));
+            if let Some(why) = entry.unusable() {
                 *self.unusable.entry(why.kind()).or_default() += 1;
             }
             self.entries.insert(key, entry);
@@ -201,7 +252,7 @@ impl Peers {
     }
 
     fn forget(&mut self, old: &Entry) {
-        if let Some(why) = &old.unusable
+        if let Some(why) = old.unusable()
             && let Some(count) = self.unusable.get_mut(why.kind())
         {
             *count -= 1;
@@ -209,7 +260,7 @@ impl Peers {
         if let Some(retry) = &old.retry {
             self.waiting.remove(&(retry.due, old.peer.subnet));
         }
-        Place::all(&old.wanted).for_each(|place| self.places.give_up(place, old.claim()));
+        old.places().for_each(|place| self.places.give_up(place, old.claim()));
     }
 
     /// Notes whether something else than a peer wants is in one of its places.
@@ -225,33 +276,14 @@ impl Peers {
     }
 
     fn clash(&self, key: SubnetKey) -> Option<String> {
-        let wanted = &self.entries.get(&key)?.wanted;
+        let wanted = self.entries.get(&key)?.wanted()?;
         Place::all(wanted).find_map(|place| {
             let holder = self.holder(place).filter(|holder| *holder != key)?;
             let at = |wanted| Place::only(wanted, |p| p == place);
-            let there = at(&self.entries.get(&holder)?.wanted);
+            let there = at(self.entries.get(&holder)?.wanted()?);
             let contradicts = at(wanted) != there;
             contradicts.then(|| format!("the later lease {holder} has {place}, too"))
         })
-    }
-}
-
-impl Entry {
-    fn claim(&self) -> Claim {
-        (self.peer.revision, self.peer.subnet)
-    }
-
-    /// What is wanted in a place.
-    pub(super) fn at(&self, place: Place) -> NetState {
-        Place::only(&self.wanted, |p| p == place)
-    }
-
-    /// Whether it is to be led to in this way, or in none.
-    pub(super) fn is_wanted(&self, wanted: &Result<NetState, UnusablePeer>) -> bool {
-        match wanted {
-            Ok(wanted) => self.wanted == *wanted,
-            Err(_) => self.wanted.is_empty(),
-        }
     }
 }
 

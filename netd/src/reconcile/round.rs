@@ -104,11 +104,11 @@ impl Work {
     fn choose_ways_anew(&mut self) {
         let all: Vec<_> = self.peers.iter().map(|(_, entry)| entry.peer.clone()).collect();
         for peer in all {
-            let wanted = self.wanted(&peer);
+            let found = self.wanted(&peer);
             let known = self.peers.get(&peer.subnet);
-            if !known.is_some_and(|entry| entry.is_wanted(&wanted)) {
+            if !known.is_some_and(|entry| entry.is_found(&found)) {
                 // What is there by now is observed in this round.
-                self.peers.put(peer, wanted);
+                self.peers.put(peer, found);
             }
         }
     }

@@ -50,8 +50,8 @@ impl Work {
         let own = own(&goal);
         Self {
             kernel,
+            peers: Peers::new(goal.traffic.networks.clone()),
             goal,
-            peers: Peers::default(),
             own,
             health: Health::default(),
             trouble: None,
@@ -147,6 +147,7 @@ impl Work {
     /// What is there, and differs, is changed in the round that follows.
     fn aim(&mut self, goal: Goal) {
         self.own = own(&goal);
+        self.peers.of_networks(goal.traffic.networks.clone());
         self.goal = goal;
         let all = self.peers.all_inside();
         all.into_iter().for_each(|(key, host)| self.note_outside(key, host));
@@ -193,7 +194,7 @@ impl Work {
                 networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             tracing::warn!(
                 subnet = %key, %host, network,
-                "a peer's subnet is outside the network; it is connected, as with flannel"
+                "a peer's subnet is outside the network, which flannel allows"
             );
         }
     }
