@@ -96,7 +96,7 @@ fn times(agent: &mut [f64], batch: &mut [f64]) {
     batch.sort_by(f64::total_cmp);
     let least = |times: &[f64]| times.first().copied().unwrap_or_default();
     println!(
-        "### The agent: {MANY} peers from nothing\n\nMilliseconds of {ROUNDS} rounds: median (least). The \
+        "\n### The agent: {MANY} peers from nothing\n\nMilliseconds of {ROUNDS} rounds: median (least). The \
          agent's first look at everything, which also makes the device and the rules; `bridge -batch` \
          and `ip -batch` make the peers' entries alone, on a device that is there.\n"
     );
