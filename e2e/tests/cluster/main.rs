@@ -9,6 +9,7 @@
 mod anew;
 mod bad_input;
 mod configure;
+mod docker;
 mod extension;
 mod files;
 mod foreign;

@@ -59,6 +59,18 @@ fn routes(state: &NetState) -> Vec<(String, Option<String>, bool)> {
 }
 
 #[test]
+fn a_public_address_is_published_and_the_interfaces_is_the_source_of_packets() {
+    let mut behind_nat = underlay(false);
+    behind_nat.public_v4 = "203.0.113.7".parse().unwrap();
+    let backend = backend(r#"{"Type":"vxlan"}"#).unwrap();
+    let value = backend.publish(&behind_nat, &macs()).unwrap();
+    assert_eq!(value.public_ip.to_string(), "203.0.113.7");
+    let overlay = backend.overlay(behind_nat, "10.5.1.0-24".parse().unwrap(), &macs(), false);
+    let Devices::Vxlan(devices) = overlay.unwrap().devices else { panic!("vxlan") };
+    assert_eq!(devices[0].local.to_string(), "10.0.0.1");
+}
+
+#[test]
 fn keys_are_read_in_any_case_with_flannels_defaults() {
     assert_eq!(backend(r#"{"Type":"vxlan"}"#), backend(r#"{"Type":"vxlan","vni":1,"PORT":0}"#));
     let device = |text: &str| {
