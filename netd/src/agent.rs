@@ -20,6 +20,7 @@ mod logging;
 mod macs;
 mod memory;
 mod metrics;
+mod missing;
 mod notify;
 mod reach;
 mod secret;

@@ -9,7 +9,8 @@ mod devices;
 mod error;
 pub mod extension;
 mod fit;
-mod fits;
+
+mod harm;
 mod host_gw;
 mod ipip;
 #[cfg(test)]
@@ -200,18 +201,6 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// With addresses that no route to a peer may lead away: the store's, and the gateways to it.
-    #[must_use]
-    pub fn guarding(self, guarded: BTreeSet<IpAddr>) -> Self {
-        Self { guarded, ..self }
-    }
-
-    /// Those addresses.
-    #[must_use]
-    pub fn guarded(&self) -> &BTreeSet<IpAddr> {
-        &self.guarded
-    }
-
     /// Largest packet in bytes that containers may send.
     #[must_use]
     pub fn mtu(&self) -> u32 {

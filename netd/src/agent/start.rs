@@ -9,17 +9,16 @@ use kernel::Kernel;
 
 use super::force::InForce;
 use super::memory::Remembered;
+use super::missing::missing;
 use super::{Agent, AgentError, identity, macs};
 use crate::backend::{Backend, Macs};
 use crate::config::network::NetworkConfig;
-use crate::lease::{
-    AcquireError, ConfigError, Held, Known, LeaseValue, Missing, SubnetKey, Wanted,
-};
-use crate::store::{self, Backoff};
+use crate::lease::{AcquireError, ConfigError, Held, Known, LeaseValue, SubnetKey, Wanted};
+use crate::store::Backoff;
 use crate::underlay::{self, Underlay};
 
 /// How long before a network configuration that is absent or wrong is read again.
-const CONFIG_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const CONFIG_PAUSE: Duration = Duration::from_secs(1);
 /// How long before a lease is asked for again, at first and at most; each host at another time.
 const LEASE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -131,50 +130,6 @@ async fn attempt(
     let force = finish(agent, prepared, held).await?;
     let started = Started { force, known, alone: false, remembered_until: None };
     Ok(Attempt::Started(Box::new(started)))
-}
-
-/// Subnets that are not to be taken though the store knows nobody who has them, since it was built
-/// anew. A host without a memory waits until the others are there, or an administrator knows better;
-/// `None` where it is to look again.
-///
-/// # Errors
-/// Why the store does not answer.
-async fn missing(
-    agent: &Agent,
-    known: &Known,
-    is_new: bool,
-) -> Result<Option<BTreeSet<SubnetKey>>, String> {
-    let chain = |error: store::Error| ErrorChain(&error).to_string();
-    let mut waited = false;
-    let mut missing = loop {
-        let said = agent.leases.missing().await.map_err(chain)?;
-        let missing: BTreeSet<SubnetKey> = said.iter().flat_map(Missing::subnets).collect();
-        let waits = is_new && !agent.options.confirm_restored;
-        let Some(by) = said.first().filter(|_| waits) else { break missing };
-        wait(
-            agent,
-            &format!(
-                "the store was built anew, and {} misses {} of its hosts: see that their agents \
-                 run, or, if they will not come back, start this one with --confirm-restored",
-                by.host,
-                missing.len()
-            ),
-        );
-        tokio::time::sleep(CONFIG_PAUSE).await;
-        waited = true;
-    };
-    if waited {
-        return Ok(None);
-    }
-    let name = match agent.leases.store_name().await {
-        Err(error) if error.is_permission_denied() => known.store.name.clone(),
-        other => other.map_err(chain)?,
-    };
-    let renamed = known.store.name.is_some() && known.store.name != name;
-    if renamed || known.store.until.is_some() {
-        missing.extend(known.view.peers.keys());
-    }
-    Ok(Some(missing))
 }
 
 /// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
@@ -302,7 +257,7 @@ async fn lease(
 }
 
 /// Says what is waited for, if that is news.
-fn wait(agent: &Agent, reason: &str) {
+pub(super) fn wait(agent: &Agent, reason: &str) {
     agent.standing.send_if_modified(|standing| {
         let news = standing.waiting != reason;
         if news {

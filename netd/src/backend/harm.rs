@@ -1,5 +1,6 @@
 //! Leases that harm whoever follows them, whatever the backend. flannel makes routes of them.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
@@ -8,6 +9,18 @@ use super::{Overlay, UnusablePeer};
 use crate::lease::Peer;
 
 impl Overlay {
+    /// With addresses that no route to a peer may lead away: the store's, and the gateways to it.
+    #[must_use]
+    pub fn guarding(self, guarded: BTreeSet<IpAddr>) -> Self {
+        Self { guarded, ..self }
+    }
+
+    /// Those addresses.
+    #[must_use]
+    pub fn guarded(&self) -> &BTreeSet<IpAddr> {
+        &self.guarded
+    }
+
     /// Whether what a peer publishes can be true, and its route would lead nothing away.
     pub(super) fn fits(&self, peer: &Peer) -> Result<(), UnusablePeer> {
         for (key, ip) in addresses(peer) {
