@@ -9,7 +9,6 @@ mod devices;
 mod error;
 pub mod extension;
 mod fit;
-
 mod harm;
 mod host_gw;
 mod ipip;
