@@ -71,7 +71,7 @@ const FLAGS: &[Row] = &[
     (&["-run-dir=x"], &["--run-dir", "no absolute path", "from / on"]),
     (&["-healthz-ip=x"], &["--healthz-ip", "no IP address"]),
     (&["-healthz-port=70000"], &["--healthz-port", "70000", "0 to 65535"]),
-    (&["-iptables-resync=0"], &["--iptables-resync", "seconds above 0"]),
+    (&["-iptables-resync=0"], &["--iptables-resync", "seconds from 1 to 31536000"]),
     (&["-subnet-lease-renew-margin=1440"], &["1440", "from 1 to 1439"]),
     (&["-log=x=y=z"], &["--log", "no log filter", "warn, info"]),
     (&["-v=x"], &["--v", "no number"]),
