@@ -147,7 +147,8 @@ differed() {
 cleans() {
     kill "${agents[h1]}"
     wait "${agents[h1]}"
-    inside h1 ip -o link show | grep -q flannel
+    # Not `grep -q`, which ends at the first device and breaks the pipe of `ip`.
+    inside h1 ip -o link show | grep flannel
     (as_host h1 /opt/e2e/netd cleanup --etcd-endpoints "$store")
     same "$(inside h1 ip -o link show | grep flannel || true)" ''
     same "$(inside h1 ip route show proto 78)" ''

@@ -114,7 +114,7 @@ fn leases_are_acquired_listed_shown_reserved_and_released() {
     let lease = first["lease"].as_str().unwrap();
     let row = |line: &&str| line.starts_with("10.3.5.0/24  192.168.0.1") && line.contains(lease);
     assert!(listed.stdout.lines().any(|line| row(&line)), "{}", listed.stdout);
-    assert!(listed.stderr.contains("subnets/foo is no lease"), "{}", listed.stderr);
+    assert!(listed.stderr.contains("subnets/foo\" is no lease"), "{}", listed.stderr);
     let listed = json(&netd(&etcd, &["lease", "list", "--output", "json"]).ok());
     assert_eq!(listed["leases"][0]["owner"]["machineId"], "a1");
     assert_eq!(listed["leases"][0]["owner"]["alive"], false);
