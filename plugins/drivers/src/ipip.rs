@@ -5,8 +5,9 @@
 use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
-use netstate::{Addr, Ipip, Link, LinkKind, LinkName, LinkRef, NetState, Ns, Route, Scope};
+use netstate::{Ipip, LinkKind, LinkName, NetState, Route, Scope};
 
+use crate::devices::{self, bearing};
 use crate::host_gw;
 use crate::vxlan::{ROUTE_PROTOCOL, network};
 
@@ -48,12 +49,8 @@ pub fn name() -> LinkName {
 /// The device with the address of this host's subnet.
 #[must_use]
 pub fn device(device: &Device) -> NetState {
-    let mut state = NetState::default();
     let kind = LinkKind::Ipip(Ipip { local: Some(device.local), remote: None });
-    state.add_link(Link { mtu: Some(device.mtu), ..Link::new(device.name.clone(), kind) });
-    let base = Ipv4Network::from(device.subnet.network());
-    state.addrs.insert(Addr::new(device.name.clone(), base.into()));
-    state
+    bearing(&device.name, device.mtu, kind, [device.subnet.network().into()])
 }
 
 /// The route to a peer.
@@ -78,10 +75,7 @@ pub fn peer(device: &Device, peer: &Peer) -> NetState {
 /// [`ROUTE_PROTOCOL`].
 #[must_use]
 pub fn scope(device: &Device) -> Scope {
-    let mut scope = host_gw::scope();
-    scope.routes = true;
-    scope.links.insert(LinkRef { ns: Ns::Host, name: device.name.clone() });
-    scope
+    devices::scope([&device.name])
 }
 
 #[cfg(test)]

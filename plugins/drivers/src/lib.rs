@@ -12,6 +12,7 @@
 pub mod bridge;
 pub mod conditions;
 pub mod container;
+mod devices;
 pub mod firewall;
 pub mod host_gw;
 pub mod ipip;

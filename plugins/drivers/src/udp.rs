@@ -5,9 +5,9 @@
 //! route leads to each peer's subnet, and the kernel answers.
 
 use ipnetwork::Ipv4Network;
-use netstate::{Addr, Link, LinkKind, LinkName, LinkRef, NetState, Ns, Route, RouteScope, Scope};
+use netstate::{LinkKind, LinkName, NetState, Route, RouteScope, Scope};
 
-use crate::host_gw;
+use crate::devices::{self, bearing};
 use crate::vxlan::{ROUTE_PROTOCOL, network};
 
 /// Bytes that the outer IPv4 and UDP headers add.
@@ -33,12 +33,8 @@ pub fn name() -> LinkName {
 /// The device's MTU and address, and that it is up. No plan makes it.
 #[must_use]
 pub fn device(device: &Device) -> NetState {
-    let mut state = NetState::default();
     let found = LinkKind::Other(String::new());
-    state.add_link(Link { mtu: Some(device.mtu), ..Link::new(device.name.clone(), found) });
-    let base = Ipv4Network::from(device.subnet.network());
-    state.addrs.insert(Addr::new(device.name.clone(), base.into()));
-    state
+    bearing(&device.name, device.mtu, found, [device.subnet.network().into()])
 }
 
 /// The route to a peer's subnet.
@@ -55,10 +51,7 @@ pub fn peer(device: &Device, subnet: Ipv4Network) -> NetState {
 /// [`ROUTE_PROTOCOL`].
 #[must_use]
 pub fn scope(device: &Device) -> Scope {
-    let mut scope = host_gw::scope();
-    scope.routes = true;
-    scope.links.insert(LinkRef { ns: Ns::Host, name: device.name.clone() });
-    scope
+    devices::scope([&device.name])
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use netstate::{
     Scope, SysctlKey, Vxlan,
 };
 
-use crate::host_gw;
 use crate::ruleset::Ip;
+use crate::{devices, host_gw};
 
 /// `RTPROT_*` of every route to a peer. iproute2's list of protocols
 /// (`/usr/share/iproute2/rt_protos`) leaves the number free; flannel's routes say 3 ("boot"), as
@@ -153,15 +153,11 @@ pub fn peer(device: &Device, peer: &Peer) -> NetState {
 /// [`ROUTE_PROTOCOL`].
 #[must_use]
 pub fn scope<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Scope {
-    let mut scope = host_gw::scope();
-    scope.routes = true;
+    let all: Vec<&Device> = devices.into_iter().collect();
+    let mut scope = devices::scope(all.iter().map(|device| &device.name));
     scope.neighbours = true;
-    for device in devices {
-        let name = device.name.clone();
-        if device.has_ipv6 {
-            scope.sysctls.insert((Ns::Host, SysctlKey::conf("ipv6", &name, "accept_ra")));
-        }
-        scope.links.insert(LinkRef { ns: Ns::Host, name });
+    for device in all.iter().filter(|device| device.has_ipv6) {
+        scope.sysctls.insert((Ns::Host, SysctlKey::conf("ipv6", &device.name, "accept_ra")));
     }
     scope
 }

@@ -9,11 +9,10 @@ use std::net::SocketAddr;
 
 use ipnetwork::IpNetwork;
 use netstate::{
-    Addr, Link, LinkKind, LinkName, LinkRef, NetState, Ns, PublicKey, Route, RouteScope, Scope,
-    Secret, WgPeer, WireGuard,
+    LinkKind, LinkName, NetState, PublicKey, Route, RouteScope, Scope, Secret, WgPeer, WireGuard,
 };
 
-use crate::host_gw;
+use crate::devices::{self, bearing};
 use crate::ruleset::Ip;
 use crate::vxlan::{ROUTE_PROTOCOL, network};
 
@@ -63,14 +62,9 @@ pub fn name(ip: Ip) -> LinkName {
 /// The device with the addresses of this host's subnets.
 #[must_use]
 pub fn device(device: &Device) -> NetState {
-    let mut state = NetState::default();
     let own = WireGuard { key: Some(device.key.clone()), port: Some(device.port) };
     let kind = LinkKind::WireGuard(own);
-    state.add_link(Link { mtu: Some(device.mtu), ..Link::new(device.name.clone(), kind) });
-    for subnet in &device.subnets {
-        state.addrs.insert(Addr::new(device.name.clone(), subnet.network().into()));
-    }
-    state
+    bearing(&device.name, device.mtu, kind, device.subnets.iter().map(IpNetwork::network))
 }
 
 /// What leads to a peer: the peer itself, and a route to each of its subnets.
@@ -99,13 +93,8 @@ pub fn peer(device: &Device, peer: &Peer) -> NetState {
 /// the routes of [`ROUTE_PROTOCOL`].
 #[must_use]
 pub fn scope<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Scope {
-    let mut scope = host_gw::scope();
-    scope.routes = true;
-    scope.neighbours = true;
-    for device in devices {
-        scope.links.insert(LinkRef { ns: Ns::Host, name: device.name.clone() });
-    }
-    scope
+    let names = devices.into_iter().map(|device| &device.name);
+    Scope { neighbours: true, ..devices::scope(names) }
 }
 
 #[cfg(test)]
