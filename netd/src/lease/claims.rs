@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Keyspace, SubnetKey};
+use super::{Host, Keyspace, SubnetKey};
 use crate::store::{Entry, Session};
 
 /// A host's own word on its lease: the proof that it is its own. It is written with the lease in
@@ -56,6 +56,10 @@ pub(super) struct Claims {
 impl SignOfLife {
     /// How long it outlives the agent.
     pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+
+    pub(super) fn new(host: &Host, public_ip: Ipv4Addr) -> Self {
+        Self { boot_id: host.boot_id.clone(), host: host.name.clone(), public_ip }
+    }
 }
 
 impl Claims {

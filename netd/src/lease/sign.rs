@@ -16,11 +16,7 @@ impl Acquiring<'_> {
     /// Where a running host has this machine id, or the store does not answer. Want of rights is
     /// noted.
     pub(super) async fn sign(&mut self) -> Result<(), AcquireError> {
-        let sign = SignOfLife {
-            boot_id: self.leases.host.boot_id.clone(),
-            host: self.leases.host.name.clone(),
-            public_ip: self.wanted.value.public_ip,
-        };
+        let sign = SignOfLife::new(&self.leases.host, self.wanted.value.public_ip);
         match give(self.leases, &sign).await {
             Ok(Given::Now(session)) => {
                 self.sign = Some(session);

@@ -101,8 +101,7 @@ impl Liveness {
 
     async fn tell(&mut self, session: Session, public_ip: Ipv4Addr) -> Result<(), Error> {
         let Leases { store, keys, host } = &self.leases;
-        let (boot_id, name) = (host.boot_id.clone(), host.name.clone());
-        let sign = SignOfLife { boot_id, host: name, public_ip };
+        let sign = SignOfLife::new(host, public_ip);
         let key = keys.live(&host.machine_id);
         store.txn(Txn::new().put(key, encode(&sign), Some(session))).await?;
         self.told = public_ip;
