@@ -26,7 +26,8 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    /// A lease of a configuration over an interface, with the addresses of devices.
+    /// A lease of a configuration over an interface, with the addresses of devices and those that no
+    /// route may lead away.
     ///
     /// # Errors
     /// Where the backend cannot be used so.
@@ -36,16 +37,12 @@ impl InForce {
         underlay: Underlay,
         macs: Macs,
         held: Held,
+        guarded: BTreeSet<IpAddr>,
     ) -> Result<Self, InvalidBackend> {
         let has_ipv6 = Path::new("/proc/sys/net/ipv6").exists();
         let overlay = backend.overlay(underlay.clone(), held.subnet, &macs, has_ipv6)?;
+        let overlay = overlay.guarding(guarded);
         Ok(Self { config, underlay, macs, held, overlay })
-    }
-
-    /// The same, with addresses that no route may lead away.
-    pub(super) fn guarding(mut self, guarded: BTreeSet<IpAddr>) -> Self {
-        self.overlay = self.overlay.guarding(guarded);
-        self
     }
 
     /// The same with what differs by now.
@@ -62,8 +59,8 @@ impl InForce {
         let mut held = self.held.clone();
         held.value = value;
         let (config, backend, underlay) = (config.clone(), backend.clone(), underlay.clone());
-        let with = Self::new(config, backend, underlay, self.macs.clone(), held)?;
-        Ok(with.guarding(self.overlay.guarded().clone()))
+        let guarded = self.overlay.guarded().clone();
+        Self::new(config, backend, underlay, self.macs.clone(), held, guarded)
     }
 
     /// What others are told of this host's subnet.

@@ -170,8 +170,9 @@ async fn prepare(
 
 async fn finish(agent: &Agent, prepared: Prepared, held: Held) -> Result<InForce, AgentError> {
     let Prepared { config, backend, underlay, macs, .. } = prepared;
-    let force = InForce::new(config, backend, underlay, macs, held).map_err(AgentError::Backend)?;
-    let force = force.guarding(way_to_store(agent).await);
+    let guarded = way_to_store(agent).await;
+    let force = InForce::new(config, backend, underlay, macs, held, guarded);
+    let force = force.map_err(AgentError::Backend)?;
     let (held, mtu) = (&force.held, force.backend().mtu);
     tracing::info!(
         subnet = %held.subnet, host = %held.value.public_ip, mtu,

@@ -155,8 +155,8 @@ impl Serving<'_> {
         self.peers = forward(agent, &self.force, known, inputs, tell);
         let held = extended.map_err(|error| chain(&error))?;
         let guarded = self.force.overlay.guarded().clone();
-        let force = InForce::new(config.clone(), backend, underlay, macs, held);
-        force.map(|force| force.guarding(guarded)).map_err(|error| chain(&error))
+        InForce::new(config.clone(), backend, underlay, macs, held, guarded)
+            .map_err(|error| chain(&error))
     }
 
     fn refuse(&self, refused: Option<String>) {
