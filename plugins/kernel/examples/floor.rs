@@ -129,7 +129,7 @@ fn attachment(last: u8) -> Result<Plan, Failure> {
 fn element(last: u8, link: &str) -> Result<Op, Failure> {
     let key = vec![Value::Ipv4([10, 1, 0, last].into()), Value::Ifname(LinkName::new(link)?)];
     let element = Element { key, data: vec![], comment: "floor/c1/eth0".to_owned() };
-    Ok(Op::AddElement { set: SetId::new(&table(), "masq"), element })
+    Ok(Op::AddElement { set: SetId::new(&table(), "masq"), element: element.into() })
 }
 
 fn table() -> TableId {

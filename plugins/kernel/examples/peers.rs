@@ -139,6 +139,8 @@ fn device() -> Result<Desired, Failure> {
         local: Some("192.0.2.1".parse()?),
         learning: false,
         gbp: false,
+        proxy: false,
+        tx_checksum: None,
     });
     host.add_link(Link { mtu: Some(1450), ..Link::new(name()?, kind) });
     host.addrs.insert(Addr::new(name()?, "10.0.0.0/32".parse()?));

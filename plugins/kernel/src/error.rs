@@ -5,6 +5,9 @@ use std::io;
 
 use rustix::io::Errno;
 
+/// What musl has no words for. `add_del_if()` is all that gives it, at `BR_MAX_PORTS` (net/bridge/br_private.h).
+const FULL: &str = "exchange full: a bridge has room for 1,023 interfaces; take another network";
+
 /// Why an action failed. Displays as the action (a command, where it was a step of a plan) and
 /// the kernel's own explanation where it gave one; the error number is the source.
 #[derive(Debug)]
@@ -63,9 +66,13 @@ impl Error {
 
     /// A refusal by the kernel.
     pub(crate) fn refused(action: impl Into<String>, refusal: Refusal) -> Self {
+        let text = match Errno::from_raw_os_error(refusal.errno) {
+            Errno::XFULL if refusal.text.is_empty() => FULL.to_owned(),
+            _ => refusal.text,
+        };
         Self {
             action: action.into(),
-            text: refusal.text,
+            text,
             kind: Kind::of(refusal.errno),
             source: Some(io::Error::from_raw_os_error(refusal.errno)),
         }

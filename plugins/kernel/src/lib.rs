@@ -13,7 +13,9 @@ pub mod closing;
 pub mod conntrack;
 mod datapath;
 mod error;
+mod ethtool;
 pub mod events;
+mod generic;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
 mod netlink;
@@ -28,7 +30,7 @@ pub mod tun;
 mod wireguard;
 pub mod xtables;
 
-pub use datapath::{ChainState, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};
+pub use datapath::{ChainState, Destination, Kernel, LinkState, Policy, Uplink, UplinkAddr, Way};
 pub use error::{Error, Kind};
-pub use netns::Netns;
+pub use netns::{Netns, NetnsError, NetnsId, PinError, Pins};
 pub use nft::ForeignRule;

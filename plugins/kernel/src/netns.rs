@@ -2,6 +2,9 @@
 //!
 //! Only this module changes the namespace of a thread, and always brings it back.
 
+mod first;
+mod pins;
+
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,7 +13,10 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+pub use pins::{PinError, Pins};
 
 /// `NSFS_MAGIC` and `PROC_SUPER_MAGIC` (`include/uapi/linux/magic.h`): a namespace file is on one
 /// of them, the second on kernels before 3.19.
@@ -45,6 +51,28 @@ pub struct NetnsId {
     pub ino: u64,
 }
 
+impl NetnsId {
+    /// What is behind the path of a namespace, if anything is: for this program, or else for the host's first
+    /// process.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        // Processes are the same for both.
+        if first::is_apart()
+            && !path.starts_with("/proc")
+            && let Ok(netns) = Netns::open(path)
+        {
+            return netns.id().ok();
+        }
+        Self::of_file(path)
+    }
+
+    fn of_file(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok()?;
+        Some(Self { dev: file.dev(), ino: file.ino() })
+    }
+}
+
 /// A network namespace, held open: it lives at least as long as this value.
 #[derive(Debug, Clone)]
 pub struct Netns(Arc<OwnedFd>);
@@ -66,10 +94,18 @@ impl Netns {
     pub fn open(path: &Path) -> Result<Self, NetnsError> {
         // Without NONBLOCK a FIFO in that place would block for ever.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        match rustix::fs::open(path, flags, Mode::empty()) {
+        let opened = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => Self::checked(fd, path),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(NetnsError::NotThere(path.to_owned())),
             Err(e) => Err(NetnsError::Open(path.to_owned(), e.into())),
+        };
+        match opened {
+            // The file is for all who share the directory; what is mounted on it need not be.
+            Err(NetnsError::NotThere(_) | NetnsError::NotNamespace(_)) => {
+                let there = first::open_there(path, flags).ok();
+                there.and_then(|fd| Self::checked(fd, path).ok()).map_or(opened, Ok)
+            }
+            Ok(_) | Err(_) => opened,
         }
     }
 
@@ -107,6 +143,19 @@ impl Netns {
         let stat = rustix::fs::fstat(self.0.as_fd())
             .map_err(|e| NetnsError::Open(PathBuf::from("(open file)"), e.into()))?;
         Ok(NetnsId { dev: stat.st_dev, ino: stat.st_ino })
+    }
+
+    /// A number that no other namespace has, or will have, in this run of the kernel (`SO_NETNS_COOKIE`, since
+    /// Linux 5.14); none where the kernel has no such numbers.
+    ///
+    /// # Errors
+    /// [`NetnsError::Enter`].
+    pub fn cookie(&self) -> Result<Option<u64>, NetnsError> {
+        self.with(|| {
+            let kind = (AddressFamily::UNIX, SocketType::DGRAM);
+            let socket = socket_with(kind.0, kind.1, SocketFlags::CLOEXEC, None).ok()?;
+            cookie_of(socket.as_fd())
+        })
     }
 
     /// Whether both are one namespace.
@@ -174,6 +223,25 @@ impl Drop for Entered<'_> {
             std::process::abort();
         }
     }
+}
+
+/// That of the namespace that a socket is in (`include/uapi/asm-generic/socket.h`).
+fn cookie_of(socket: BorrowedFd<'_>) -> Option<u64> {
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let mut cookie = 0_u64;
+    let mut length: libc::socklen_t = 8;
+    #[expect(unsafe_code, reason = "no safe binding of this option")]
+    // SAFETY: the kernel writes at most the eight bytes that `length` names, and its length.
+    let told = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            std::ptr::from_mut(&mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (told == 0).then_some(cookie)
 }
 
 /// `ioctl(NS_GET_NSTYPE)` (`include/uapi/linux/nsfs.h`).

@@ -42,6 +42,10 @@ pub(crate) fn write(key: &SysctlKey, value: &str) -> Result<Written, Errno> {
     if same(&before, value) {
         return Ok(Written::Same);
     }
+    #[cfg(feature = "inject")]
+    if let Some(errno) = crate::inject::next(crate::inject::Kind::Sysctl, false) {
+        return Err(Errno::from_raw_os_error(errno));
+    }
     let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(&file, value.as_bytes(), 0))?;
     if written < value.len() {
         return Err(Errno::INVAL);

@@ -32,7 +32,7 @@ impl State {
         })
     }
 
-    /// The macvlans and VXLAN tunnel ends whose parent is this link.
+    /// The links whose parent is this link.
     pub(crate) fn children_of(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
         self.iter().flat_map(move |(ns, state)| {
             let place = |child: &Link| LinkRef { ns: ns.clone(), name: child.name.clone() };
@@ -41,15 +41,15 @@ impl State {
         })
     }
 
-    /// The macvlans whose parent is this link.
-    pub(crate) fn macvlans_on(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
-        self.children_of(at).filter(|(_, child)| matches!(child.kind, LinkKind::MacVlan { .. }))
+    /// The macvlans, ipvlans and VLANs whose parent is this link.
+    pub(crate) fn uppers_of(&self, at: &LinkRef) -> impl Iterator<Item = (LinkRef, &Link)> {
+        self.children_of(at).filter(|(_, child)| child.kind.lower().is_some())
     }
 
     /// Takes a link away with all that cannot be without it: what is on it, its ports' membership,
-    /// the far end of a veth (`veth_dellink()`, `drivers/net/veth.c`), and macvlans and VXLAN tunnel
-    /// ends on it (`NETDEV_UNREGISTER` in `drivers/net/macvlan.c` and `vxlan/vxlan_core.c`), wherever
-    /// they are.
+    /// the far end of a veth (`veth_dellink()`, `drivers/net/veth.c`), and the links that it is the
+    /// parent of (`NETDEV_UNREGISTER` in `drivers/net/macvlan.c`, `vxlan/vxlan_core.c` and so on),
+    /// wherever they are.
     pub(crate) fn drop_link(&mut self, at: &LinkRef) {
         let state = self.ns_mut(at.ns.clone());
         let Some(link) = state.links.remove(&at.name) else { return };
@@ -86,6 +86,7 @@ impl State {
             | LinkChange::Local(_)
             | LinkChange::Parent(_)
             | LinkChange::Learning(_)
+            | LinkChange::TxChecksum(_)
             | LinkChange::Source(_)
             | LinkChange::ListenPort(_)
             | LinkChange::PrivateKey(_)
@@ -101,13 +102,13 @@ impl State {
     }
 
     /// What a smaller MTU costs: all of IPv6 where it is too small for it, and the same for larger
-    /// macvlans on the link (`macvlan_device_event()`, `drivers/net/macvlan.c`).
+    /// macvlans on the link (`macvlan_device_event()`, `drivers/net/macvlan.c`), ipvlans and VLANs.
     fn shrink(&mut self, at: &LinkRef, mtu: u32) {
         if mtu < IPV6_MIN_MTU {
             self.lose_ipv6(&at.ns, &at.name);
         }
         let too_large: Vec<LinkRef> = self
-            .macvlans_on(at)
+            .uppers_of(at)
             .filter(|(_, child)| child.mtu.is_some_and(|have| have > mtu))
             .map(|(child, _)| child)
             .collect();
@@ -162,7 +163,10 @@ impl Link {
                     *vlan_filtering = Some(*on);
                 }
             }
-            LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
+            LinkChange::Local(_)
+            | LinkChange::Parent(_)
+            | LinkChange::Learning(_)
+            | LinkChange::TxChecksum(_) => {
                 if let LinkKind::Vxlan(vxlan) = &mut self.kind {
                     vxlan.change(change);
                 }
@@ -210,6 +214,9 @@ impl Vxlan {
         }
         if let LinkChange::Learning(on) = change {
             self.learning = *on;
+        }
+        if let LinkChange::TxChecksum(on) = change {
+            self.tx_checksum = Some(*on);
         }
     }
 }

@@ -14,6 +14,7 @@
 mod addr;
 mod cascade;
 mod datapath;
+mod ipvlan;
 mod link;
 mod name;
 pub mod nft;
@@ -33,6 +34,7 @@ mod wireguard;
 
 pub use addr::{Addr, Fdb, Neigh};
 pub use datapath::Datapath;
+pub use ipvlan::{IpVlan, IpVlanFlag, IpVlanMode};
 pub use link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, MacVlanMode, PeerInit, VlanRange};
 pub use name::{LinkName, Mac, NameError, Ns, SysctlKey};
 pub use op::{Mode, Op, Step};

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::ipvlan::IpVlan;
 use crate::name::{LinkName, Mac, Ns};
 use crate::tunnel::{Ipip, Vxlan};
 use crate::wireguard::{Secret, WireGuard};
@@ -81,6 +82,15 @@ pub enum LinkKind {
         /// `IFLA_MACVLAN_BC_QUEUE_LEN`: frames queued for broadcast.
         bc_queue_len: Option<u32>,
     },
+    /// An ipvlan on a parent, whose link-layer address it shares.
+    IpVlan(IpVlan),
+    /// The part of a link's frames that has an 802.1Q tag.
+    Vlan {
+        /// The link, in the same namespace.
+        parent: LinkRef,
+        /// The VLAN, 1 to 4094.
+        id: u16,
+    },
     /// A VXLAN tunnel end.
     Vxlan(Vxlan),
     /// The end of a tunnel of IPv4 in IPv4.
@@ -98,19 +108,44 @@ impl LinkKind {
         if let Self::Veth { peer } = self { Some(peer) } else { None }
     }
 
-    /// The link it is on and cannot be without, if it is a macvlan or a VXLAN tunnel end.
+    /// The link it is on and cannot be without, if it has one.
     #[must_use]
     pub fn parent(&self) -> Option<&LinkRef> {
         match self {
-            Self::MacVlan { parent, .. } => Some(parent),
             Self::Vxlan(vxlan) => vxlan.parent.as_ref(),
-            Self::Loopback
+            Self::MacVlan { .. }
+            | Self::IpVlan(_)
+            | Self::Vlan { .. }
+            | Self::Loopback
             | Self::Bridge { .. }
             | Self::Veth { .. }
             | Self::Ipip(_)
             | Self::WireGuard(_)
+            | Self::Other(_) => self.lower(),
+        }
+    }
+
+    /// The link whose frames it shares (`IFLA_LINK`), if it is a macvlan, an ipvlan or a VLAN.
+    #[must_use]
+    pub fn lower(&self) -> Option<&LinkRef> {
+        match self {
+            Self::MacVlan { parent, .. } | Self::Vlan { parent, .. } => Some(parent),
+            Self::IpVlan(ipvlan) => Some(&ipvlan.parent),
+            Self::Loopback
+            | Self::Bridge { .. }
+            | Self::Veth { .. }
+            | Self::Vxlan(_)
+            | Self::Ipip(_)
+            | Self::WireGuard(_)
             | Self::Other(_) => None,
         }
+    }
+
+    /// Whether it takes all that comes in on its parent (`netdev_rx_handler_register()`), which is
+    /// neither a bridge's port nor another kind's parent then.
+    #[must_use]
+    pub fn takes_parent(&self) -> bool {
+        matches!(self, Self::MacVlan { .. } | Self::IpVlan(_))
     }
 
     /// Whether links of this kind are made and removed, and do not come with the namespace or the
@@ -123,6 +158,8 @@ impl LinkKind {
             Self::Bridge { .. }
             | Self::Veth { .. }
             | Self::MacVlan { .. }
+            | Self::IpVlan(_)
+            | Self::Vlan { .. }
             | Self::Vxlan(_)
             | Self::Ipip(_)
             | Self::WireGuard(_) => true,
@@ -225,6 +262,8 @@ pub enum LinkChange {
     Parent(LinkRef),
     /// Whether a VXLAN tunnel end learns.
     Learning(bool),
+    /// Whether a VXLAN tunnel end leaves checksums to what sends its outer packets.
+    TxChecksum(bool),
     /// Source address of an IPIP tunnel end's outer packets.
     Source(Ipv4Addr),
     /// UDP port of a WireGuard tunnel end.

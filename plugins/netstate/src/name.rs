@@ -9,10 +9,10 @@ pub(crate) const LINK_NAME_MAX: usize = 15;
 /// Why a name or address is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not an interface name as `dev_valid_name()` (`net/core/dev.c`) wants it.
+    /// Not a name that an interface can have.
     #[error(
-        "interface name {0:?} is not valid: use 1 to {LINK_NAME_MAX} bytes, without '/', ':' or \
-         white space, and not \".\" or \"..\""
+        "interface name {0:?} is not valid: use 1 to {LINK_NAME_MAX} bytes, without '/', ':', '%' or \
+         white space, and not \".\", \"..\", \"all\" or \"default\""
     )]
     Link(String),
     /// Not six hexadecimal bytes.
@@ -23,41 +23,53 @@ pub enum NameError {
     Sysctl(String),
 }
 
-/// The name of a network interface: 1 to 15 bytes.
+/// The name of a network interface: 1 to 15 bytes. It is held in place, as keys of many elements have one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkName(String);
+pub struct LinkName {
+    /// Zeros at the end, which no name has: so names are ordered as their texts are.
+    bytes: [u8; LINK_NAME_MAX],
+    length: u8,
+}
 
 impl LinkName {
-    /// Checks a name by the kernel's rule.
+    /// Checks a name by the kernel's rules: `dev_valid_name()` (`net/core/dev.c`), which leaves `%d` to
+    /// be replaced by a number, and `sysctl_dev_name_is_allowed()` (`include/linux/inetdevice.h`).
     ///
     /// # Errors
     /// [`NameError::Link`] with the name given.
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
         let name = name.into();
         let bad = name.is_empty()
-            || name.len() > LINK_NAME_MAX
-            || name == "."
-            || name == ".."
-            || name.chars().any(|c| c == '/' || c == ':' || c == '\0' || c.is_whitespace());
-        if bad { Err(NameError::Link(name)) } else { Ok(Self(name)) }
+            || matches!(name.as_str(), "." | ".." | "all" | "default")
+            || name.chars().any(|c| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace());
+        Self::held(&name).filter(|_| !bad).ok_or(NameError::Link(name))
     }
 
-    /// A name known to be right when written.
+    /// `None` where it is too long.
+    fn held(name: &str) -> Option<Self> {
+        let (mut bytes, length) = ([0; LINK_NAME_MAX], u8::try_from(name.len()).ok()?);
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, length })
+    }
+
+    /// A name known to be right when written; of one that is too long nothing.
     #[must_use]
     pub fn fixed(name: &'static str) -> Self {
-        Self(name.to_owned())
+        Self::held(name).unwrap_or(Self { bytes: [0; LINK_NAME_MAX], length: 0 })
     }
 
     /// The loopback interface, present in every namespace.
     #[must_use]
     pub fn lo() -> Self {
-        Self("lo".to_owned())
+        Self::fixed("lo")
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        // It came from text.
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -70,13 +82,13 @@ impl FromStr for LinkName {
 
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -102,6 +114,14 @@ impl FromStr for Mac {
 }
 
 impl Mac {
+    /// Of these bytes a locally administered unicast address (IEEE 802-2014, section 8.4.4.1).
+    #[must_use]
+    pub fn local(bytes: [u8; 6]) -> Self {
+        let [first, rest @ ..] = bytes;
+        let [a, b, c, d, e] = rest;
+        Self([first & 0xfc | 0x02, a, b, c, d, e])
+    }
+
     /// Whether an interface can have this address: not multicast, not all zero
     /// (`is_valid_ether_addr()`, `include/linux/etherdevice.h`).
     #[must_use]
@@ -128,6 +148,8 @@ impl fmt::Debug for Mac {
 pub enum Ns {
     /// The namespace the program runs in.
     Host,
+    /// The namespace of the overlay network in question, on this host.
+    Overlay,
     /// The namespace of the container being attached.
     Container,
 }

@@ -3,6 +3,8 @@
 //! An [`Op`] prints as the command it stands for; see [`crate::NsNames`] for how the namespace is
 //! written.
 
+use std::sync::Arc;
+
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::link::{Link, LinkChange, PeerInit};
 use crate::name::{LinkName, Ns, SysctlKey};
@@ -95,19 +97,21 @@ pub enum Op {
         /// The rule.
         rule: NftRule,
     },
+    /// Removes all rules of a chain; the chain stays.
+    FlushChain(ChainId),
     /// Adds an element.
     AddElement {
         /// The set.
         set: SetId,
         /// The element.
-        element: Element,
+        element: Arc<Element>,
     },
     /// Removes an element, by its key.
     DelElement {
         /// The set.
         set: SetId,
         /// The element.
-        element: Element,
+        element: Arc<Element>,
     },
 }
 
@@ -178,6 +182,7 @@ impl Op {
             | Self::AddChain { .. }
             | Self::AddSet { .. }
             | Self::InsertRule { .. }
+            | Self::FlushChain(_)
             | Self::AddElement { .. } => false,
         }
     }
@@ -217,7 +222,8 @@ impl Op {
             | Self::DelTable(_)
             | Self::AddChain { .. }
             | Self::AddSet { .. }
-            | Self::DelRuleOf { .. } => return None,
+            | Self::DelRuleOf { .. }
+            | Self::FlushChain(_) => return None,
         })
     }
 

@@ -58,6 +58,23 @@ pub enum RouteKind {
     Unicast,
     /// It is dropped without a word.
     Blackhole,
+    /// It is dropped, and its sender told that there is no way.
+    Unreachable,
+    /// It is dropped, and its sender told that it is not allowed.
+    Prohibit,
+}
+
+impl RouteKind {
+    /// How `ip route` begins a route that leads nowhere.
+    #[must_use]
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Unicast => None,
+            Self::Blackhole => Some("blackhole"),
+            Self::Unreachable => Some("unreachable"),
+            Self::Prohibit => Some("prohibit"),
+        }
+    }
 }
 
 /// A route.

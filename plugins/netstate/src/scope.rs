@@ -1,6 +1,7 @@
 //! What may be looked at and changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::link::LinkRef;
 use crate::name::{Ns, SysctlKey};
@@ -31,7 +32,7 @@ pub struct Scope {
     /// Whether these tables are there, and their comment; chains and rules are not read.
     pub tables: BTreeSet<(Ns, TableId)>,
     /// Elements, looked up by their key.
-    pub elements: BTreeSet<(Ns, SetId, Element)>,
+    pub elements: BTreeSet<(Ns, SetId, Arc<Element>)>,
 }
 
 impl Scope {
@@ -64,7 +65,7 @@ impl Scope {
             }
             for (set, elements) in &state.elements {
                 for element in elements {
-                    scope.elements.insert((ns.clone(), set.clone(), element.clone()));
+                    scope.elements.insert((ns.clone(), set.clone(), Arc::clone(element)));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 
@@ -33,8 +34,9 @@ pub struct NetState {
     pub sysctls: BTreeMap<SysctlKey, String>,
     /// nf_tables tables with their chains, rules and (empty) sets.
     pub tables: BTreeMap<TableId, Table>,
-    /// Elements of sets and maps: at most one per key.
-    pub elements: BTreeMap<SetId, BTreeSet<Element>>,
+    /// Elements of sets and maps: at most one per key. Shared with plans and records of them, as there may
+    /// be hundreds.
+    pub elements: BTreeMap<SetId, BTreeSet<Arc<Element>>>,
 }
 
 impl NetState {
@@ -44,8 +46,8 @@ impl NetState {
     }
 
     /// Adds an element to a set.
-    pub fn add_element(&mut self, set: SetId, element: Element) {
-        self.elements.entry(set).or_default().insert(element);
+    pub fn add_element(&mut self, set: SetId, element: impl Into<Arc<Element>>) {
+        self.elements.entry(set).or_default().insert(element.into());
     }
 
     /// Adds what another state has. Both are parts of one whole and never contradict each other.
@@ -99,6 +101,12 @@ pub struct State {
 }
 
 impl State {
+    /// One namespace with this content.
+    #[must_use]
+    pub fn of(ns: Ns, content: NetState) -> Self {
+        Self { spaces: [(ns, content)].into() }
+    }
+
     /// The content of a namespace, made empty where it is not there yet.
     pub fn ns_mut(&mut self, ns: Ns) -> &mut NetState {
         self.spaces.entry(ns).or_default()
@@ -108,6 +116,13 @@ impl State {
     #[must_use]
     pub fn ns(&self, ns: &Ns) -> Option<&NetState> {
         self.spaces.get(ns)
+    }
+
+    /// Adds what is in another.
+    pub fn join(&mut self, other: Self) {
+        for (ns, content) in other.spaces {
+            self.ns_mut(ns).join(content);
+        }
     }
 
     /// All namespaces with content, in order.

@@ -6,8 +6,8 @@ use crate::link::LinkRef;
 
 /// A VXLAN tunnel end (RFC 7348; `drivers/net/vxlan/vxlan_core.c`).
 ///
-/// [`Vxlan::local`], [`Vxlan::parent`] and [`Vxlan::learning`] can be changed while all that is on
-/// the link stays; anything else is for life (`vxlan_nl2conf()`).
+/// [`Vxlan::local`], [`Vxlan::parent`], [`Vxlan::learning`] and [`Vxlan::tx_checksum`] can be changed
+/// while all that is on the link stays; anything else is for life (`vxlan_nl2conf()`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vxlan {
     /// VXLAN network identifier, 24 bits.
@@ -23,6 +23,12 @@ pub struct Vxlan {
     pub learning: bool,
     /// The group policy extension; cannot be changed.
     pub gbp: bool,
+    /// Who asks for a neighbour by ARP or neighbour discovery is answered from the link's permanent
+    /// ones, and the question goes no further (`arp_reduce()`); cannot be changed.
+    pub proxy: bool,
+    /// Feature `tx-checksum-ip-generic`: checksums of inner packets are left to what sends the outer
+    /// ones, and are finished before encapsulation without it. On at birth (`vxlan_setup()`).
+    pub tx_checksum: Option<bool>,
 }
 
 /// The end of a tunnel of IPv4 in IPv4 (RFC 2003; `net/ipv4/ipip.c`). Time to live, service and

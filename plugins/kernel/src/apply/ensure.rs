@@ -1,6 +1,6 @@
 //! Whether what is there already is what was asked for.
 
-use netstate::{Addr, Link, LinkKind, Ns, Op, Route, RouteKind, Step};
+use netstate::{Addr, Link, LinkKind, Ns, Op, Route, Step};
 
 use crate::Kernel;
 use crate::error::{Error, Kind};
@@ -43,6 +43,7 @@ pub(super) fn same(kernel: &mut Kernel, step: &Step) -> Result<(), Error> {
         | Op::AddSet { .. }
         | Op::InsertRule { .. }
         | Op::DelRuleOf { .. }
+        | Op::FlushChain(_)
         | Op::AddElement { .. }
         | Op::DelElement { .. } => verdict(step, false, std::iter::empty()),
     }
@@ -90,7 +91,7 @@ pub(super) fn route_in_the_way(step: &Step, there: &[Route]) -> Error {
 }
 
 fn describe(route: &Route) -> String {
-    let kind = if route.kind == RouteKind::Blackhole { "blackhole " } else { "" };
+    let kind = route.kind.word().map(|word| format!("{word} ")).unwrap_or_default();
     let via = route.via.map(|ip| format!(" via {ip}")).unwrap_or_default();
     let dev = route.dev.as_ref().map(|d| format!(" dev {d}")).unwrap_or_default();
     format!("{kind}{}{via}{dev}", route.dst)
@@ -127,6 +128,8 @@ fn kind_word(kind: &LinkKind) -> &str {
         LinkKind::Bridge { .. } => "bridge",
         LinkKind::Veth { .. } => "veth",
         LinkKind::MacVlan { .. } => "macvlan",
+        LinkKind::IpVlan(_) => "ipvlan",
+        LinkKind::Vlan { .. } => "vlan",
         LinkKind::Vxlan(_) => "vxlan",
         LinkKind::Ipip(_) => "ipip",
         LinkKind::WireGuard(_) => "wireguard",

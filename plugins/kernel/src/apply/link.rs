@@ -177,6 +177,9 @@ fn after_birth(link: &Link) -> Vec<LinkChange> {
         changes.extend(own.port.map(LinkChange::ListenPort));
         changes.extend(own.key.clone().map(LinkChange::PrivateKey));
     }
+    if let LinkKind::Vxlan(vxlan) = &link.kind {
+        changes.extend(vxlan.tx_checksum.map(LinkChange::TxChecksum));
+    }
     if let Some(port) = &link.port {
         changes.extend(port.hairpin.map(LinkChange::Hairpin));
         changes.extend(port.isolated.map(LinkChange::Isolated));

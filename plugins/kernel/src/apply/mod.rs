@@ -2,6 +2,7 @@
 
 mod devconf;
 mod ensure;
+mod generic;
 mod group;
 mod link;
 mod nft;
@@ -80,17 +81,22 @@ impl Work<'_> {
             Err(refusal) if step.op.is_removal() && is_gone(&refusal) => {
                 self.done(step, false, None);
             }
-            Err(refusal) if step.mode != Mode::Fresh && refusal.is(Errno::EXIST) => {
-                let put = match (&step.op, step.mode) {
-                    (Op::AddRoute(route), Mode::Replace) => replace::route(self, step, route),
-                    _ => ensure::same(self.kernel, step).map(|()| false),
-                };
-                match put {
-                    Ok(changed) => self.done(step, changed, None),
-                    Err(error) => self.fail(step, error),
-                }
+            Err(refusal) => match self.put_in_place(step, refusal) {
+                Ok(changed) => self.done(step, changed, None),
+                Err(error) => self.fail(step, error),
+            },
+        }
+    }
+
+    /// What is refused for what is there already; false where that is right.
+    fn put_in_place(&mut self, step: &Step, refusal: Refusal) -> Result<bool, Error> {
+        let is_there = step.mode != Mode::Fresh && refusal.is(Errno::EXIST);
+        match (&step.op, step.mode) {
+            (Op::AddRoute(route), Mode::Replace) if is_there || replace::is_led_away(&refusal) => {
+                replace::route(self, step, route, refusal)
             }
-            Err(refusal) => self.fail(step, Error::refused(step.to_string(), refusal)),
+            _ if is_there => ensure::same(self.kernel, step).map(|()| false),
+            _ => Err(Error::refused(step.to_string(), refusal)),
         }
     }
 
@@ -137,6 +143,7 @@ fn family(work: &Work<'_>, step: &Step) -> Family {
         | Op::AddSet { .. }
         | Op::InsertRule { .. }
         | Op::DelRuleOf { .. }
+        | Op::FlushChain(_)
         | Op::AddElement { .. }
         | Op::DelElement { .. } => Family::Netfilter,
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use netlink_packet_core::Emitable;
 use netstate::{LinkChange, LinkName, Mode, Ns, Op, Step};
 
-use super::{Work, devconf, group, link, wireguard};
+use super::{Work, devconf, generic, group, link};
 use crate::error::Error;
 use crate::netlink::{Batch, flag};
 use crate::route::{self, Changes, rtm};
@@ -151,10 +151,10 @@ impl<'s> Run<'_, '_, 's> {
         for message in &changes.links {
             self.push(step, rtm::NEWLINK, 0, message);
         }
-        if !changes.wireguard.is_empty() {
+        if !changes.generic.is_empty() {
             let set_alone = changes.links.is_empty() && matches!(step.op, Op::SetLink { .. });
             self.flush();
-            if wireguard::set(self.work, self.ns, step, name, &changes.wireguard) && set_alone {
+            if generic::set(self.work, self.ns, step, name, &changes.generic) && set_alone {
                 self.work.done(step, true, None);
             }
         }
@@ -216,6 +216,7 @@ impl<'s> Run<'_, '_, 's> {
             | Op::AddSet { .. }
             | Op::InsertRule { .. }
             | Op::DelRuleOf { .. }
+            | Op::FlushChain(_)
             | Op::AddElement { .. }
             | Op::DelElement { .. } => {}
         }

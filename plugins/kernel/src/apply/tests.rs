@@ -1,6 +1,7 @@
 //! Plans against the real kernel, in namespaces of their own.
 
 mod fail;
+mod features;
 mod group;
 mod link;
 mod nft;

@@ -1,11 +1,12 @@
 //! Links by name and by index, one request each, never a dump.
 
+use netlink_packet_route::nsid::NsidAttribute;
 use netstate::{LinkName, Ns};
 use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Kind, Refusal};
-use crate::netlink::Batch;
+use crate::netlink::{Batch, flag};
 use crate::route::{RawLink, brief, by_index, by_name, nsid, read_nsid, rtm};
 
 /// `LOOPBACK_IFINDEX` (`include/net/flow.h`): in every namespace.
@@ -58,7 +59,7 @@ impl Kernel {
     pub(crate) fn nsid(&mut self, of: &Ns, seen_from: &Ns) -> Result<Option<i32>, Error> {
         let netns = self.netns_fd(of)?;
         let mut batch = Batch::default();
-        batch.push(rtm::GETNSID, 0, &nsid(netns));
+        batch.push(rtm::GETNSID, 0, &nsid(NsidAttribute::Fd(netns.unsigned_abs())));
         let action = "look up the id of a network namespace";
         let socket = self.route(seen_from)?;
         let replies = socket.ask(batch).map_err(|e| Error::os(action, e))?;
@@ -66,6 +67,50 @@ impl Kernel {
             return Err(Error::refused(action, refusal.clone()));
         }
         Ok(replies.data.iter().find_map(|(_, _, body)| read_nsid(body)))
+    }
+
+    /// Lets one namespace know another, so that events tell there when that is gone
+    /// ([`crate::events::Notice::NamespaceGone`]). It stays so, at the price of a number.
+    ///
+    /// # Errors
+    /// Where it cannot be asked for.
+    pub fn acquaint(&mut self, ns: &Ns, with: &Ns) -> Result<(), Error> {
+        const ANY: i32 = -1; // NETNSA_NSID_NOT_ASSIGNED
+        let netns = self.netns_fd(with)?;
+        let mut message = nsid(NsidAttribute::Fd(netns.unsigned_abs()));
+        message.attributes.push(NsidAttribute::Id(ANY));
+        let mut batch = Batch::default();
+        batch.push(rtm::NEWNSID, flag::ACK, &message);
+        let action = "give a network namespace a number";
+        let replies = self.route(ns)?.ask(batch).map_err(|e| Error::os(action, e))?;
+        match replies.first_refusal() {
+            // It has one.
+            Some((_, refusal)) if !refusal.is(Errno::EXIST) => {
+                Err(Error::refused(action, refusal.clone()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a veth is in the host's namespace, and its far end in a namespace that lives. The kernel takes
+    /// a namespace down some time after its end; until then the pair is there, and nobody is behind it.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn has_living_peer(&mut self, name: &LinkName) -> Result<bool, Error> {
+        let link = self.raw_link(&Ns::Host, name)?.filter(|link| link.kind == "veth");
+        let Some(link) = link else { return Ok(false) };
+        let Some(known_as) = link.lower_nsid else { return Ok(true) };
+        let mut batch = Batch::default();
+        batch.push(rtm::GETNSID, 0, &nsid(NsidAttribute::Id(known_as)));
+        let action = "look for the namespace of a far end";
+        let replies = self.route(&Ns::Host)?.ask(batch).map_err(|e| Error::os(action, e))?;
+        match replies.first_refusal() {
+            // Of one that nobody holds any more (`rtnl_net_getid()`, `net/core/net_namespace.c`).
+            Some((_, refusal)) if refusal.is(Errno::NOENT) => Ok(false),
+            Some((_, refusal)) => Err(Error::refused(action, refusal.clone())),
+            None => Ok(true),
+        }
     }
 
     fn link_query(

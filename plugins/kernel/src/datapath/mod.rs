@@ -1,7 +1,9 @@
 //! `Kernel`: the namespaces, the sockets to them, and links by name.
 
 mod foreign;
+mod generic;
 mod lookup;
+mod nft_elements;
 mod nft_reads;
 mod observe;
 mod on_link;
@@ -24,9 +26,10 @@ use crate::nft::SetTypes;
 
 pub use nft_reads::{ChainState, Policy};
 pub use reads::LinkState;
+pub use survey::Destination;
 pub use uplinks::{Uplink, UplinkAddr, Way};
 
-/// The network state of the namespace the thread is in, and of a container's.
+/// The network state of the namespace the thread is in, of a container's, and of an overlay network's.
 ///
 /// Sockets are opened when first needed and kept. Dropping this closes a netfilter socket in the
 /// background, as it would wait; a process that exits without dropping it waits. Interface
@@ -38,9 +41,10 @@ pub struct Kernel {
     home: Option<Netns>,
     host: Space,
     container: Option<Space>,
+    overlay: Option<Space>,
     generation: Option<u32>,
-    /// The number of WireGuard's family.
-    wireguard: Option<u16>,
+    /// The numbers of generic netlink's families, by name.
+    families: BTreeMap<&'static str, u16>,
 }
 
 /// One namespace.
@@ -59,21 +63,28 @@ impl Kernel {
     /// kernel yet.
     #[must_use]
     pub fn open(container: Option<&Netns>) -> Self {
-        let inside = |netns: &Netns| Space { netns: Some(netns.clone()), ..Space::default() };
         Self {
             home: None,
             host: Space::default(),
-            container: container.map(inside),
+            container: container.map(Space::of),
+            overlay: None,
             generation: None,
-            wireguard: None,
+            families: BTreeMap::new(),
         }
+    }
+
+    /// The same with a namespace as [`Ns::Overlay`].
+    #[must_use]
+    pub fn with_overlay(mut self, overlay: &Netns) -> Self {
+        self.overlay = Some(Space::of(overlay));
+        self
     }
 
     /// Forgets which interface index belongs to which name, and what sets are made of. A program
     /// that lives longer than one attachment calls this before each round: links come and go and
     /// are renamed.
     pub fn forget(&mut self) {
-        for space in std::iter::once(&mut self.host).chain(&mut self.container) {
+        for space in self.spaces() {
             space.indexes.clear();
             space.set_types.clear();
         }
@@ -110,7 +121,7 @@ impl Kernel {
         self.socket(ns, Protocol::Netfilter)
     }
 
-    /// The socket for WireGuard.
+    /// The socket for WireGuard and for ethtool's features.
     pub(crate) fn generic(&mut self, ns: &Ns) -> Result<&mut Socket, Error> {
         self.socket(ns, Protocol::Generic)
     }
@@ -131,11 +142,21 @@ impl Kernel {
     pub(crate) fn space(&mut self, ns: &Ns) -> Result<&mut Space, Error> {
         match ns {
             Ns::Host => Ok(&mut self.host),
-            Ns::Container => self.container.as_mut().ok_or_else(|| {
-                let why = "no network namespace was given";
-                Error::found("enter the container's network namespace", Kind::NotFound, why)
-            }),
+            Ns::Container => self.container.as_mut().ok_or_else(|| not_given("container")),
+            Ns::Overlay => self.overlay.as_mut().ok_or_else(|| not_given("overlay")),
         }
+    }
+
+    /// The namespaces beside this one that were given.
+    pub(crate) fn others(&self, than: &Ns) -> Vec<Ns> {
+        let container = self.container.is_some().then_some(Ns::Container);
+        let overlay = self.overlay.is_some().then_some(Ns::Overlay);
+        let all = std::iter::once(Ns::Host).chain(container).chain(overlay);
+        all.filter(|ns| ns != than).collect()
+    }
+
+    fn spaces(&mut self) -> impl Iterator<Item = &mut Space> {
+        std::iter::once(&mut self.host).chain(&mut self.container).chain(&mut self.overlay)
     }
 
     fn home(&mut self) -> Result<&Netns, Error> {
@@ -161,7 +182,7 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        for space in std::iter::once(&mut self.host).chain(&mut self.container) {
+        for space in self.spaces() {
             if let Some(socket) = space.netfilter.take() {
                 close_in_background(socket);
             }
@@ -170,6 +191,10 @@ impl Drop for Kernel {
 }
 
 impl Space {
+    fn of(netns: &Netns) -> Self {
+        Self { netns: Some(netns.clone()), ..Self::default() }
+    }
+
     fn slot(&mut self, protocol: Protocol) -> &mut Option<Socket> {
         match protocol {
             Protocol::Route => &mut self.route,
@@ -195,6 +220,11 @@ impl Datapath for Kernel {
     fn apply(&mut self, plan: &Plan) -> Report<Error> {
         apply::run(self, plan)
     }
+}
+
+fn not_given(whose: &str) -> Error {
+    let why = "no network namespace was given";
+    Error::found(format!("enter the {whose}'s network namespace"), Kind::NotFound, why)
 }
 
 fn unreachable_ns(error: NetnsError) -> Error {

@@ -1,18 +1,13 @@
-//! Questions about nf_tables: one object each, by its name or key, never a ruleset.
-
-use std::collections::BTreeMap;
+//! Questions about tables, chains and rules of nf_tables: one object each, never a ruleset.
 
 use netstate::Ns;
-use netstate::nft::{ChainId, Element, Rule, SetId, Table, TableId, Value};
+use netstate::nft::{ChainId, Rule, Table, TableId};
 use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Kind, Refusal};
 use crate::netlink::{Batch, Replies};
-use crate::nft::{self, RawElement, RawRule, SetShape, SetTypes};
-
-/// Questions sent in one system call.
-const QUESTIONS: usize = 64;
+use crate::nft::{self, RawRule};
 
 /// What happens to packets that reach the end of a base chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +53,33 @@ impl Kernel {
         Ok(self.answer(ns, batch, &action)?.and_then(|body| nft::parse_table(&body)))
     }
 
+    /// The generation of the ruleset, and the comment of a table in it or a later one: a commit for
+    /// this generation fails where the table has changed since. Asked in one system call.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn table_comment_at(
+        &mut self,
+        ns: &Ns,
+        id: &TableId,
+    ) -> Result<(u32, Option<String>), Error> {
+        let mut batch = Batch::default();
+        nft::get_generation(&mut batch);
+        nft::get_table(&mut batch, id);
+        let action = || format!("look up table {id}");
+        let replies = self.ask(ns, batch, &action)?;
+        match replies.first_refusal() {
+            Some((1, refusal)) if is_absent(refusal) => {}
+            Some((_, refusal)) => return Err(Error::refused(action(), refusal.clone())),
+            None => {}
+        }
+        let said = |question| replies.data.iter().find(|(of, _, _)| *of == question);
+        let generation = said(0).and_then(|(_, _, body)| nft::parse_generation(body));
+        let why = "the answer has no generation";
+        let generation = generation.ok_or_else(|| Error::found(action(), Kind::Other, why))?;
+        Ok((generation, said(1).and_then(|(_, _, body)| nft::parse_table(body))))
+    }
+
     /// A chain that is there.
     ///
     /// # Errors
@@ -95,6 +117,29 @@ impl Kernel {
         Ok(rules.iter().any(|there| nft::same_rule(chain, rule, &there.expressions)))
     }
 
+    /// Whether a chain has these rules and no others. Rules before them that jump to chains whose names
+    /// begin with `but_jumps` do not count; empty: all do.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn has_rules(
+        &mut self,
+        ns: &Ns,
+        chain: &ChainId,
+        rules: &[Rule],
+        but_jumps: &str,
+    ) -> Result<bool, Error> {
+        let there = self.raw_rules(ns, chain)?;
+        let holds = |rule: &RawRule| {
+            let name = but_jumps.as_bytes();
+            !name.is_empty() && rule.expressions.windows(name.len()).any(|part| part == name)
+        };
+        let there: Vec<&RawRule> = there.iter().skip_while(|rule| holds(rule)).collect();
+        let is_same =
+            |(rule, there): (&Rule, &&RawRule)| nft::same_rule(chain, rule, &there.expressions);
+        Ok(there.len() == rules.len() && rules.iter().zip(&there).all(is_same))
+    }
+
     /// The generation of the namespace's ruleset: it changes with every transaction of anybody.
     ///
     /// # Errors
@@ -108,103 +153,6 @@ impl Kernel {
         generation.ok_or_else(|| Error::found(action(), Kind::Other, "the answer has none"))
     }
 
-    /// Who holds a key of a set: its element, with data and comment.
-    ///
-    /// # Errors
-    /// Where it cannot be asked; a key that is free, or of a set that is not there, is `None`.
-    pub fn element(
-        &mut self,
-        ns: &Ns,
-        set: &SetId,
-        key: &[Value],
-    ) -> Result<Option<Element>, Error> {
-        let found = self.elements_at(ns, &[(set.clone(), key.to_vec())])?;
-        Ok(found.into_iter().next().flatten())
-    }
-
-    /// Who holds each of some keys, in their order; asked together.
-    ///
-    /// # Errors
-    /// As [`Kernel::element`].
-    pub fn elements_at(
-        &mut self,
-        ns: &Ns,
-        keys: &[(SetId, Vec<Value>)],
-    ) -> Result<Vec<Option<Element>>, Error> {
-        let mut found = Vec::new();
-        for keys in keys.chunks(QUESTIONS) {
-            let raw = self.raw_elements(ns, keys)?;
-            for ((set, _), raw) in keys.iter().zip(raw) {
-                found.push(match raw {
-                    Some(raw) => Some(self.typed(ns, set, &raw)?),
-                    None => None,
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    /// All elements of a set; empty where there is no such set. It is a dump: for upgrades, garbage
-    /// collection and sets that stay small.
-    ///
-    /// # Errors
-    /// Where it cannot be asked.
-    pub fn elements(&mut self, ns: &Ns, set: &SetId) -> Result<Vec<Element>, Error> {
-        let action = || format!("list the elements of {set}");
-        let mut batch = Batch::default();
-        nft::list_elements(&mut batch, set);
-        let raw = self.listing(ns, batch, &action, nft::parse_elements)?;
-        raw.iter().map(|raw| self.typed(ns, set, raw)).collect()
-    }
-
-    /// The sets of a table; none where there is no such table. It is a dump: for garbage
-    /// collection only.
-    ///
-    /// # Errors
-    /// Where it cannot be asked.
-    pub fn sets(&mut self, ns: &Ns, table: &TableId) -> Result<Vec<SetId>, Error> {
-        let action = || format!("list the sets of table {table}");
-        let mut batch = Batch::default();
-        nft::list_sets(&mut batch, table);
-        let name = |body: &[u8]| nft::parse_set_name(body).into_iter().collect();
-        let names = self.listing(ns, batch, &action, name)?;
-        Ok(names.iter().map(|name| SetId::new(table, name)).collect())
-    }
-
-    /// What holds each key, as bytes.
-    pub(crate) fn raw_elements(
-        &mut self,
-        ns: &Ns,
-        keys: &[(SetId, Vec<Value>)],
-    ) -> Result<Vec<Option<RawElement>>, Error> {
-        let mut batch = Batch::default();
-        for (set, key) in keys {
-            nft::get_element(&mut batch, set, key);
-        }
-        let replies = self.ask(ns, batch, &|| "look up elements".to_owned())?;
-        let mut found: BTreeMap<usize, RawElement> = BTreeMap::new();
-        for (question, _, body) in &replies.data {
-            found.extend(nft::parse_elements(body).pop().map(|element| (*question, element)));
-        }
-        for ((set, _), result) in keys.iter().zip(&replies.results) {
-            if let Some(refusal) = result.as_ref().err().filter(|refusal| !is_absent(refusal)) {
-                return Err(Error::refused(
-                    format!("look up an element of {set}"),
-                    refusal.clone(),
-                ));
-            }
-        }
-        Ok((0..keys.len()).map(|question| found.remove(&question)).collect())
-    }
-
-    /// The shape of a set that is there.
-    pub(crate) fn set_shape(&mut self, ns: &Ns, set: &SetId) -> Result<Option<SetShape>, Error> {
-        let mut batch = Batch::default();
-        nft::get_set(&mut batch, set);
-        let action = || format!("look up set {set}");
-        Ok(self.answer(ns, batch, &action)?.and_then(|body| nft::parse_set(&body)))
-    }
-
     /// The rules of a chain in order; empty where there is no such chain.
     pub(crate) fn raw_rules(&mut self, ns: &Ns, chain: &ChainId) -> Result<Vec<RawRule>, Error> {
         let action = || format!("list the rules of chain {chain}");
@@ -213,24 +161,8 @@ impl Kernel {
         self.listing(ns, batch, &action, |body| nft::parse_rule(body).into_iter().collect())
     }
 
-    fn typed(&mut self, ns: &Ns, set: &SetId, raw: &RawElement) -> Result<Element, Error> {
-        if !self.space(ns)?.set_types.contains_key(set) {
-            let shape = self.set_shape(ns, set)?;
-            let types = shape.as_ref().and_then(SetTypes::of);
-            let why = "its types are not known";
-            let missing =
-                || Error::found(format!("read elements of {set}"), Kind::Unsupported, why);
-            self.space(ns)?.set_types.insert(set.clone(), types.ok_or_else(missing)?);
-        }
-        let types = self.space(ns)?.set_types.get(set);
-        let why = "it has not the types of its set";
-        types
-            .and_then(|types| types.element(raw))
-            .ok_or_else(|| Error::found(format!("read an element of {set}"), Kind::Other, why))
-    }
-
     /// The first answer to a question, or nothing where what it is about is not there.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         ns: &Ns,
         batch: Batch,

@@ -1,6 +1,6 @@
 //! Reading what is in a scope.
 
-use netstate::{Link, LinkKind, LinkName, LinkRef, NetState, Ns, Observed, Scope, Vxlan};
+use netstate::{IpVlan, Link, LinkKind, LinkName, LinkRef, NetState, Ns, Observed, Scope, Vxlan};
 
 use super::Kernel;
 use crate::error::Error;
@@ -74,9 +74,22 @@ impl Kernel {
                 }
                 _ => other(),
             },
+            "ipvlan" => match (self.lower(ns, raw)?, raw.ipvlan) {
+                (Some(parent), Some((mode, flag))) => {
+                    LinkKind::IpVlan(IpVlan { parent, mode, flag })
+                }
+                _ => other(),
+            },
+            "vlan" => match (self.lower(ns, raw)?, raw.vlan_id) {
+                (Some(parent), Some(id)) => LinkKind::Vlan { parent, id },
+                _ => other(),
+            },
             "vxlan" => match &raw.vxlan {
                 Some(vxlan) => {
-                    LinkKind::Vxlan(Vxlan { parent: self.lower(ns, raw)?, ..vxlan.clone() })
+                    let name = LinkName::new(raw.name.clone()).ok();
+                    let tx_checksum = name.and_then(|name| self.tx_checksum(ns, &name));
+                    let parent = self.lower(ns, raw)?;
+                    LinkKind::Vxlan(Vxlan { parent, tx_checksum, ..vxlan.clone() })
                 }
                 None => other(),
             },
@@ -93,23 +106,27 @@ impl Kernel {
         })
     }
 
-    /// The far end of a veth or the parent of a macvlan or tunnel end, if it is in one of the two namespaces.
+    /// The far end of a veth or the parent of a macvlan or tunnel end, if it is in one of the namespaces that are open.
     fn lower(&mut self, ns: &Ns, raw: &RawLink) -> Result<Option<LinkRef>, Error> {
         let Some(index) = raw.lower else { return Ok(None) };
         let its_ns = match raw.lower_nsid {
             None => ns.clone(),
-            Some(id) => {
-                let across = match ns {
-                    Ns::Host => Ns::Container,
-                    Ns::Container => Ns::Host,
-                };
-                if self.container.is_none() || self.nsid(&across, ns)? != Some(id) {
-                    return Ok(None);
-                }
-                across
-            }
+            Some(id) => match self.known_as(id, ns)? {
+                Some(across) => across,
+                None => return Ok(None),
+            },
         };
         Ok(self.name_at(&its_ns, index)?.map(|name| LinkRef { ns: its_ns, name }))
+    }
+
+    /// Which of the namespaces another knows by a number.
+    fn known_as(&mut self, id: i32, seen_from: &Ns) -> Result<Option<Ns>, Error> {
+        for ns in self.others(seen_from) {
+            if self.nsid(&ns, seen_from)? == Some(id) {
+                return Ok(Some(ns));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -141,8 +158,7 @@ fn on_link(
 }
 
 fn routes_by(kernel: &mut Kernel, protocol: u8, observed: &mut Observed) -> Result<(), Error> {
-    let container = kernel.container.is_some().then_some(Ns::Container);
-    for ns in std::iter::once(Ns::Host).chain(container) {
+    for ns in std::iter::once(Ns::Host).chain(kernel.others(&Ns::Host)) {
         for (index, mut route) in kernel.routes_made_by(&ns, protocol)? {
             if let Some(index) = index {
                 route.dev = kernel.name_at(&ns, index)?;
@@ -154,7 +170,7 @@ fn routes_by(kernel: &mut Kernel, protocol: u8, observed: &mut Observed) -> Resu
 }
 
 fn sysctls(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Result<(), Error> {
-    for ns in [Ns::Host, Ns::Container] {
+    for ns in [Ns::Host, Ns::Container, Ns::Overlay] {
         let keys: Vec<_> = scope.sysctls.iter().filter(|(n, _)| *n == ns).map(|(_, k)| k).collect();
         if keys.is_empty() {
             continue;
@@ -171,7 +187,7 @@ fn sysctls(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Resul
 }
 
 fn elements(kernel: &mut Kernel, scope: &Scope, observed: &mut Observed) -> Result<(), Error> {
-    for ns in [Ns::Host, Ns::Container] {
+    for ns in [Ns::Host, Ns::Container, Ns::Overlay] {
         let asked = scope.elements.iter().filter(|(n, ..)| *n == ns);
         let keys: Vec<_> = asked.map(|(_, set, e)| (set.clone(), e.key.clone())).collect();
         if keys.is_empty() {

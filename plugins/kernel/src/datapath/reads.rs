@@ -129,7 +129,11 @@ impl Kernel {
         {
             return Ok(Some(name.clone()));
         }
-        let name = self.raw_link_at(ns, index)?.and_then(|l| LinkName::new(l.name).ok());
+        let name = match self.route(ns)?.interface_name(index) {
+            Ok(name) => LinkName::new(name).ok(),
+            Err(Errno::NODEV | Errno::NXIO) => None,
+            Err(e) => return Err(Error::os(format!("look up link number {index}"), e)),
+        };
         if let Some(name) = &name {
             self.remember(ns, name, index)?;
         }

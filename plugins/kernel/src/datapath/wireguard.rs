@@ -5,37 +5,17 @@ use std::time::{Duration, SystemTime};
 use netstate::{LinkName, Ns};
 
 use super::Kernel;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::netlink::{Batch, flag};
-use crate::wireguard::{CONTROLLER, Device, get_device, get_family, read_device, read_family};
+use crate::wireguard::{Device, FAMILY, get_device, read_device};
 
 impl Kernel {
-    /// The number of WireGuard's family; the kernel loads its module.
-    ///
-    /// # Errors
-    /// Where this kernel has none.
-    pub(crate) fn wireguard_family(&mut self, ns: &Ns) -> Result<u16, Error> {
-        if let Some(number) = self.wireguard {
-            return Ok(number);
-        }
-        let action = || "look for WireGuard in the kernel";
-        let mut batch = Batch::default();
-        batch.push_with(CONTROLLER, 0, get_family);
-        let replies = self.generic(ns)?.ask(batch).map_err(|e| Error::os(action(), e))?;
-        if let Some((_, refusal)) = replies.first_refusal() {
-            return Err(Error::refused(action(), refusal.clone()));
-        }
-        let number = replies.data.iter().find_map(|(_, _, body)| read_family(body));
-        self.wireguard = number;
-        number.ok_or_else(|| Error::found(action(), Kind::Unsupported, "it has none"))
-    }
-
     /// A WireGuard device with its peers.
     ///
     /// # Errors
     /// Where it is no WireGuard link, or is gone.
     pub(crate) fn wireguard_device(&mut self, ns: &Ns, link: &LinkName) -> Result<Device, Error> {
-        let family = self.wireguard_family(ns)?;
+        let family = self.generic_family(ns, FAMILY)?;
         let mut batch = Batch::default();
         batch.push_with(family, flag::DUMP, |out| get_device(link, out));
         // A clock before 1970 makes all peers dead: their endpoints are set anew.

@@ -5,6 +5,7 @@
 
 mod route;
 mod rules;
+mod sieve;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,11 @@ use rules::Heard;
 /// `RTNLGRP_LINK`, `_NEIGH`, `_IPV4_IFADDR`, `_IPV4_ROUTE`, `_IPV6_IFADDR`, `_IPV6_ROUTE`
 /// (`include/uapi/linux/rtnetlink.h`).
 const ROUTE_GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
+/// Of these, those of links and addresses.
+const LINK_GROUPS: [u32; 3] = [1, 5, 9];
+/// Of these, those of links, addresses and routes; `RTNLGRP_IPV4_NETCONF`, `RTNLGRP_IPV6_NETCONF`,
+/// `RTNLGRP_NSID`.
+const KEPT_GROUPS: [u32; 8] = [1, 5, 7, 9, 11, 24, 25, 28];
 /// `NFNLGRP_NFTABLES` (`include/uapi/linux/netfilter/nfnetlink.h`).
 const RULES_GROUPS: [u32; 1] = [7];
 
@@ -49,6 +55,8 @@ pub enum Notice {
     Anywhere,
     /// A link of this name is new, changed or gone.
     Link(LinkName),
+    /// A setting of a bridge's port may have changed.
+    Port(LinkName),
     /// An address of some link is gone.
     Address(IpAddr),
     /// An address that others can know is new on some link, or is another kind of address now.
@@ -61,12 +69,19 @@ pub enum Notice {
     Forwarding(Mac, Option<IpAddr>),
     /// Somebody else changed the table.
     Table,
+    /// An element of the table is gone that had this comment; see [`Own::elements`].
+    Element(String),
     /// Somebody else changed one of the chains of others, or took a rule out of it.
     Chain,
+    /// The host does not forward any more, by IPv4 or by IPv6.
+    NotForwarding,
+    /// A namespace is gone that this one knew: that of a veth's far end, or as of
+    /// [`crate::Kernel::acquaint`].
+    NamespaceGone,
 }
 
 /// What the listener makes itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Own {
     /// Protocol of its routes: those that come are not told of.
     pub route_protocol: u8,
@@ -74,8 +89,20 @@ pub struct Own {
     pub table: TableId,
     /// Chains of others in which its rules are.
     pub chains: Vec<ChainId>,
-    /// Name of the thread that changes the table, 15 bytes at most: its changes are not told of.
-    pub thread: &'static str,
+    /// The table's elements are many owners': of those that come nothing is told, and those that go are
+    /// told one by one.
+    pub elements: bool,
+    /// A chain of the table whose rules are the administrator's: nothing is told of them.
+    pub free_chain: &'static str,
+    /// How the names of the threads begin that change the table, 15 bytes at most: their changes are not told of.
+    pub threads: &'static str,
+}
+
+impl Own {
+    /// Whether a thread of this name is one of them; none is where no name is given.
+    fn is_by(&self, thread: &str) -> bool {
+        !self.threads.is_empty() && thread.starts_with(self.threads)
+    }
 }
 
 /// Hears of changes in the namespace in which it was opened.
@@ -97,9 +124,34 @@ impl Events {
     /// # Errors
     /// Where a netlink socket cannot be opened.
     pub fn open(own: Own) -> io::Result<Self> {
+        Self::of(own, &ROUTE_GROUPS, &RULES_GROUPS)
+    }
+
+    /// As [`Self::open`], for whoever has links and addresses only: it is told of nothing else, and
+    /// sleeps through it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_links() -> io::Result<Self> {
+        Self::of(Own::default(), &LINK_GROUPS, &[])
+    }
+
+    /// As [`Self::of_links`], and of forwarding, namespaces that go, the table and all routes but those of the listener's
+    /// protocol, whose coming and going wakes nobody: for whoever keeps networks and what is on them.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_networks(own: Own) -> io::Result<Self> {
+        let protocol = own.route_protocol;
+        let events = Self::of(own, &KEPT_GROUPS, &RULES_GROUPS)?;
+        sieve::without_routes_of(&events.route, protocol)?;
+        Ok(events)
+    }
+
+    fn of(own: Own, route: &[u32], rules: &[u32]) -> io::Result<Self> {
         Ok(Self {
-            route: join(None, &ROUTE_GROUPS)?,
-            rules: join(Some(netlink::NETFILTER), &RULES_GROUPS)?,
+            route: join(None, route)?,
+            rules: join(Some(netlink::NETFILTER), rules)?,
             rules_wait: false,
             own,
             heard: Heard::default(),
@@ -150,12 +202,20 @@ impl Events {
                     let touched = self.heard.take(&self.buffer, &self.own);
                     notices.extend(touched.table.then_some(Notice::Table));
                     notices.extend(touched.chain.then_some(Notice::Chain));
+                    notices.extend(touched.elements.into_iter().map(Notice::Element));
                 }
                 Ok(false) => return,
                 Err(_) => notices.push(Notice::Anywhere),
             }
         }
     }
+}
+
+/// Waits until `fd` can be read, or the time is over. Gives whether it can.
+#[must_use]
+pub fn ready(fd: BorrowedFd<'_>, pause: Duration) -> bool {
+    let mut one = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut one, Timespec::try_from(pause).ok().as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// A socket that hears of these groups.

@@ -33,6 +33,8 @@ pub(super) fn notice(message: Received<'_>, own_protocol: u8) -> Option<Notice> 
         // Of its own it knows.
         rtm::NEWROUTE if body.get(5) == Some(&own_protocol) => None,
         rtm::NEWROUTE | rtm::DELROUTE => route(body),
+        rtm::DELNSID => Some(Notice::NamespaceGone),
+        rtm::NEWNETCONF => forwarding(body),
         rtm::NEWNEIGH => neighbour(body, true),
         rtm::DELNEIGH => neighbour(body, false),
         _ => None,
@@ -42,11 +44,23 @@ pub(super) fn notice(message: Received<'_>, own_protocol: u8) -> Option<Notice> 
 /// `struct ifinfomsg`.
 fn link(body: &[u8]) -> Option<Notice> {
     const NAME: u16 = 3; // IFLA_IFNAME
-    // Of a bridge port this is about the port, not the link.
-    if body.first() != Some(&UNSPEC) {
-        return None;
+    let name = LinkName::new(Attrs(body.get(16..)?).text(NAME)?).ok()?;
+    match *body.first()? {
+        UNSPEC => Some(Notice::Link(name)),
+        BRIDGE => Some(Notice::Port(name)),
+        _ => None,
     }
-    LinkName::new(Attrs(body.get(16..)?).text(NAME)?).ok().map(Notice::Link)
+}
+
+/// `struct netconfmsg`: that of all links together tells (`inet_forward_change()`, `net/ipv4/devinet.c`;
+/// `addrconf_fixup_forwarding()`, `net/ipv6/addrconf.c`).
+fn forwarding(body: &[u8]) -> Option<Notice> {
+    const IFINDEX: u16 = 1; // NETCONFA_IFINDEX
+    const FORWARDING: u16 = 2; // NETCONFA_FORWARDING
+    const ALL: [u8; 4] = (-1_i32).to_ne_bytes(); // NETCONFA_IFINDEX_ALL
+    let attributes = Attrs(body.get(4..)?);
+    let is_off = attributes.get(FORWARDING)?.iter().all(|byte| *byte == 0);
+    (is_off && attributes.get(IFINDEX)? == ALL).then_some(Notice::NotForwarding)
 }
 
 /// `struct ifaddrmsg`.

@@ -3,10 +3,14 @@
 //! A transaction's messages come first, and then one that says who made it (`NFT_MSG_NEWGEN`,
 //! `nf_tables_gen_notify()` in `net/netfilter/nf_tables_api.c`).
 
+use std::collections::BTreeSet;
+
+use netstate::nft::TableId;
+
 use super::Own;
-use crate::netlink::Messages;
 use crate::netlink::wire::Attrs;
-use crate::nft::msg;
+use crate::netlink::{Messages, Received};
+use crate::nft::{msg, parse_elements};
 
 /// The upper byte of message types.
 const SUBSYSTEM: u16 = msg::NEWTABLE >> 8;
@@ -22,12 +26,14 @@ const RULE_CHAIN: u16 = 2;
 const CHAIN_NAME: u16 = 3;
 
 /// What a transaction is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Touched {
     /// The table.
     pub(super) table: bool,
     /// A chain of others: it is new, gone or has another policy, or a rule in it is gone.
     pub(super) chain: bool,
+    /// Comments of elements that are gone from the table.
+    pub(super) elements: BTreeSet<String>,
 }
 
 /// What was heard of the transaction that is being told.
@@ -43,16 +49,17 @@ impl Heard {
             let attributes = Attrs(message.body.get(HEADER..).unwrap_or_default());
             if message.kind == msg::NEWGEN {
                 let Self(ended) = std::mem::take(self);
-                if attributes.text(PROC_NAME).as_deref() != Some(own.thread) {
+                if !attributes.text(PROC_NAME).is_some_and(|thread| own.is_by(&thread)) {
                     touched.table |= ended.table;
                     touched.chain |= ended.chain;
+                    touched.elements.extend(ended.elements);
                 }
                 continue;
             }
-            let Some(table) = attributes.text(TABLE) else { continue };
-            if table == own.table.name {
-                self.0.table = true;
-            } else if own.chains.iter().any(|chain| chain.table.name == table) {
+            let is_of = |table: &TableId| attributes.is(TABLE, &table.name);
+            if is_of(&own.table) {
+                self.of_table(&message, attributes, own);
+            } else if own.chains.iter().any(|chain| is_of(&chain.table)) {
                 let name = match message.kind {
                     msg::NEWCHAIN | msg::DELCHAIN => attributes.text(CHAIN_NAME),
                     msg::DELRULE => attributes.text(RULE_CHAIN),
@@ -63,5 +70,18 @@ impl Heard {
             }
         }
         touched
+    }
+
+    fn of_table(&mut self, message: &Received<'_>, attributes: Attrs<'_>, own: &Own) {
+        let is_free = || attributes.is(RULE_CHAIN, own.free_chain);
+        match message.kind {
+            msg::NEWSETELEM if own.elements => {}
+            msg::DELSETELEM if own.elements => {
+                let gone = parse_elements(message.body);
+                self.0.elements.extend(gone.into_iter().map(|element| element.comment));
+            }
+            msg::NEWRULE | msg::DELRULE if is_free() => {}
+            _ => self.0.table = true,
+        }
     }
 }

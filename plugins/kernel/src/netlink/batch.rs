@@ -3,7 +3,7 @@
 use netlink_packet_core::Emitable;
 
 use super::flag;
-use super::wire::{number, patch};
+use super::wire::{append, number, patch};
 
 /// `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -36,13 +36,13 @@ impl Batch {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> usize {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(&(flags | flag::REQUEST).to_ne_bytes());
-        self.bytes.extend_from_slice(&[0; 8]);
+        append(&mut self.bytes, [0; 4]);
+        append(&mut self.bytes, kind.to_ne_bytes());
+        append(&mut self.bytes, (flags | flag::REQUEST).to_ne_bytes());
+        append(&mut self.bytes, [0; 8]);
         write(&mut self.bytes);
         let length = u32::try_from(self.bytes.len() - start).unwrap_or(u32::MAX);
-        patch(&mut self.bytes, start, &length.to_ne_bytes());
+        patch(&mut self.bytes, start, length.to_ne_bytes());
         while !self.bytes.len().is_multiple_of(4) {
             self.bytes.push(0);
         }
@@ -68,14 +68,14 @@ impl Batch {
     pub(crate) fn acknowledge(&mut self, message: usize) {
         let Some(at) = self.starts.get(message).map(|start| start + 6) else { return };
         let flags = number(&self.bytes, at).unwrap_or_default() | flag::ACK;
-        patch(&mut self.bytes, at, &flags.to_ne_bytes());
+        patch(&mut self.bytes, at, flags.to_ne_bytes());
     }
 
     /// Numbers the messages from `first` on.
     pub(crate) fn number(&mut self, first: u32) {
         let mut sequence = first;
         for start in &self.starts {
-            patch(&mut self.bytes, start + 8, &sequence.to_ne_bytes());
+            patch(&mut self.bytes, start + 8, sequence.to_ne_bytes());
             sequence = sequence.wrapping_add(1);
         }
     }

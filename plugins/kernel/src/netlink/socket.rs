@@ -88,6 +88,12 @@ impl Socket {
         Ok(Self { fd, protocol, sequence: 1, strict: false, buffer })
     }
 
+    /// The name of the interface with an index in its namespace (`SIOCGIFNAME`): without the fifty
+    /// attributes that a link has.
+    pub(crate) fn interface_name(&self, index: u32) -> Result<String, Errno> {
+        rustix::net::netdevice::index_to_name(&self.fd, index)
+    }
+
     /// The namespace it was opened in (`SIOCGSKNS`, `net/socket.c`, since 4.10).
     pub(crate) fn netns(&self) -> Result<Netns, Errno> {
         #[expect(unsafe_code, reason = "no safe binding of this ioctl")]
@@ -139,6 +145,10 @@ impl Socket {
         mut each: impl FnMut(&mut T, u16, &[u8]),
     ) -> Result<T, Refusal> {
         self.be_strict()?;
+        #[cfg(feature = "inject")]
+        if let Some(errno) = crate::inject::next(crate::inject::Kind::Look, false) {
+            return Err(Refusal { errno, text: "injected failure".to_owned() });
+        }
         for _ in 0..DUMP_ATTEMPTS {
             let sequence = self.sequence;
             self.sequence = advance(sequence, 1);
@@ -157,8 +167,13 @@ impl Socket {
         self.sequence = advance(first, count);
         batch.number(first);
         #[cfg(any(test, feature = "inject"))]
-        if let Some(cut) = crate::inject::next_batch(count) {
-            return self.injected(&mut batch, first, last, cut);
+        {
+            use crate::inject::{Kind, next_batch};
+            let kind = if until == Until::Answer { Kind::Look } else { Kind::Message };
+            let is_transaction = until == Until::Verdict && self.protocol == Protocol::Netfilter;
+            if let Some(cut) = next_batch(kind, count, is_transaction) {
+                return self.injected(&mut batch, first, last, cut);
+            }
         }
         let mut replies = Replies { results: vec![Ok(()); count], data: Vec::new() };
         self.make_room(batch.size())?;

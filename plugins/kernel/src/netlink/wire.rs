@@ -5,6 +5,12 @@ const NESTED: u16 = 0x8000;
 /// `NLA_TYPE_MASK`: without the nested and byte order flags.
 const TYPE_MASK: u16 = 0x3fff;
 
+/// Puts a few bytes at the end of a buffer: musl takes longer to be asked for a copy of them than this.
+#[inline]
+pub(crate) fn append<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
+    bytes.into_iter().for_each(|byte| out.push(byte));
+}
+
 /// Attributes put at the end of a buffer.
 #[derive(Debug)]
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
@@ -13,19 +19,26 @@ impl Writer<'_> {
     /// One attribute with its value as it is.
     pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Self {
         let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-        self.0.extend_from_slice(&length.to_ne_bytes());
-        self.0.extend_from_slice(&kind.to_ne_bytes());
+        append(self.0, length.to_ne_bytes());
+        append(self.0, kind.to_ne_bytes());
         self.0.extend_from_slice(value);
+        self.align();
+        self
+    }
+
+    /// One attribute with the value that `write` puts at the end of the buffer.
+    pub(crate) fn written(&mut self, kind: u16, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
+        self.measured(kind, write);
         self.align();
         self
     }
 
     /// A string with its NUL.
     pub(crate) fn str(&mut self, kind: u16, value: &str) -> &mut Self {
-        let mut bytes = Vec::with_capacity(value.len() + 1);
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.push(0);
-        self.bytes(kind, &bytes)
+        self.written(kind, |out| {
+            out.extend_from_slice(value.as_bytes());
+            out.push(0);
+        })
     }
 
     /// A number in network byte order, as nfnetlink wants all of them.
@@ -45,13 +58,17 @@ impl Writer<'_> {
 
     /// An attribute that holds attributes. What is nested must stay below 64 KiB.
     pub(crate) fn nest(&mut self, kind: u16, inner: impl FnOnce(&mut Writer<'_>)) -> &mut Self {
-        let start = self.0.len();
-        self.0.extend_from_slice(&[0; 2]);
-        self.0.extend_from_slice(&(kind | NESTED).to_ne_bytes());
-        inner(&mut Writer(self.0));
-        let length = u16::try_from(self.0.len() - start).unwrap_or(u16::MAX);
-        patch(self.0, start, &length.to_ne_bytes());
+        self.measured(kind | NESTED, |out| inner(&mut Writer(out)));
         self
+    }
+
+    fn measured(&mut self, kind: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.0.len();
+        append(self.0, [0; 2]);
+        append(self.0, kind.to_ne_bytes());
+        write(self.0);
+        let length = u16::try_from(self.0.len() - start).unwrap_or(u16::MAX);
+        patch(self.0, start, length.to_ne_bytes());
     }
 
     fn align(&mut self) {
@@ -62,9 +79,9 @@ impl Writer<'_> {
 }
 
 /// Overwrites bytes that are there.
-pub(crate) fn patch(buffer: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(place) = buffer.get_mut(at..at + bytes.len()) {
-        place.copy_from_slice(bytes);
+pub(crate) fn patch<const N: usize>(buffer: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(place) = buffer.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *place = bytes;
     }
 }
 
@@ -86,6 +103,11 @@ impl<'a> Attrs<'a> {
     /// A string up to its NUL.
     pub(crate) fn text(self, kind: u16) -> Option<String> {
         self.get(kind).map(text)
+    }
+
+    /// Whether it is this string.
+    pub(crate) fn is(self, kind: u16, value: &str) -> bool {
+        self.get(kind).and_then(|bytes| bytes.strip_suffix(&[0])) == Some(value.as_bytes())
     }
 
     /// A number in network byte order.

@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use netstate::LinkName;
+
 use super::{Netns, NetnsError};
+use crate::Kernel;
 use crate::testing::{in_new_host, new_container, sh};
 
 #[test]
@@ -32,6 +36,33 @@ fn namespaces_are_compared_by_device_and_inode() {
         assert!(!here.is_same(&new_container()).unwrap());
         let links = sh("readlink /proc/thread-self/ns/net");
         assert_eq!(links.trim(), format!("net:[{}]", here.id().unwrap().ino));
+    });
+}
+
+#[test]
+fn a_cookie_is_a_namespaces_own_also_when_the_next_one_gets_its_number() {
+    in_new_host(|| {
+        let here = Netns::current().unwrap();
+        let Some(cookie) = here.cookie().unwrap() else { return };
+        assert_eq!(Netns::current().unwrap().cookie().unwrap(), Some(cookie));
+        let others = (0..50).map(|_| new_container().cookie().unwrap().unwrap());
+        let all: BTreeSet<u64> = others.chain([cookie]).collect();
+        assert_eq!(all.len(), 51, "{all:?}");
+    });
+}
+
+#[test]
+fn nobody_is_behind_a_pair_from_the_moment_on_at_which_the_far_ends_namespace_is_gone() {
+    in_new_host(|| {
+        let (mut kernel, near) = (Kernel::open(None), LinkName::new("near").unwrap());
+        assert!(!kernel.has_living_peer(&near).unwrap());
+        for _ in 0..5 {
+            sh("ip netns add c; ip link add near type veth peer name far netns c");
+            assert!(kernel.has_living_peer(&near).unwrap());
+            sh("ip netns del c");
+            assert!(!kernel.has_living_peer(&near).unwrap());
+            sh("ip link del near 2>/dev/null || true");
+        }
     });
 }
 

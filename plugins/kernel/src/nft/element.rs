@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use netstate::nft::{Element, SetId, Value};
 
-use super::types::encode;
-use super::{LIST_ELEM, comment_data, msg, push, put_data};
+use super::types::encode_at_end;
+use super::{DATA_VALUE, LIST_ELEM, msg, push, put_comment};
 use crate::netlink::wire::Writer;
 use crate::netlink::{Batch, flag};
 
@@ -23,12 +23,12 @@ const USERDATA: u16 = 6;
 /// Adds an element whose key must be free.
 pub(crate) fn add_element(batch: &mut Batch, set: &SetId, element: &Element) {
     about(batch, msg::NEWSETELEM, flag::CREATE | flag::EXCL, set, |w| {
-        put_data(w, KEY, &encode(&element.key));
+        put_values(w, KEY, &element.key);
         if !element.data.is_empty() {
-            put_data(w, DATA, &encode(&element.data));
+            put_values(w, DATA, &element.data);
         }
         if !element.comment.is_empty() {
-            w.bytes(USERDATA, &comment_data(&element.comment));
+            put_comment(w, USERDATA, &element.comment);
         }
     });
 }
@@ -37,32 +37,38 @@ pub(crate) fn add_element(batch: &mut Batch, set: &SetId, element: &Element) {
 pub(crate) fn add_interval(batch: &mut Batch, set: &SetId, first: IpAddr, behind: Option<IpAddr>) {
     const FLAGS: u16 = 3;
     const INTERVAL_END: u32 = 1;
-    let key = |ip: IpAddr| encode(&[Value::from(ip)]);
     about(batch, msg::NEWSETELEM, flag::CREATE | flag::EXCL, set, |w| {
-        put_data(w, KEY, &key(first));
+        put_values(w, KEY, &[first.into()]);
     });
     if let Some(behind) = behind {
         about(batch, msg::NEWSETELEM, flag::CREATE | flag::EXCL, set, |w| {
             w.be32(FLAGS, INTERVAL_END);
-            put_data(w, KEY, &key(behind));
+            put_values(w, KEY, &[behind.into()]);
         });
     }
 }
 
 /// Removes the element of a key.
 pub(crate) fn del_element(batch: &mut Batch, set: &SetId, key: &[Value]) {
-    about(batch, msg::DELSETELEM, 0, set, |w| put_data(w, KEY, &encode(key)));
+    about(batch, msg::DELSETELEM, 0, set, |w| put_values(w, KEY, key));
 }
 
 /// Asks for the element of a key.
 pub(crate) fn get_element(batch: &mut Batch, set: &SetId, key: &[Value]) {
-    about(batch, msg::GETSETELEM, 0, set, |w| put_data(w, KEY, &encode(key)));
+    about(batch, msg::GETSETELEM, 0, set, |w| put_values(w, KEY, key));
 }
 
 /// Asks for all elements, by a dump.
 pub(crate) fn list_elements(batch: &mut Batch, set: &SetId) {
     push(batch, msg::GETSETELEM, flag::DUMP, &set.table, |w| {
         w.str(LIST_SET, &set.name);
+    });
+}
+
+/// A key, or data, in its own nest.
+fn put_values(writer: &mut Writer<'_>, kind: u16, values: &[Value]) {
+    writer.nest(kind, |w| {
+        w.written(DATA_VALUE, |out| encode_at_end(out, values));
     });
 }
 

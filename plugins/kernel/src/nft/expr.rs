@@ -136,14 +136,26 @@ pub(super) fn fib_daddr_type(list: &mut Writer<'_>) {
 
 /// Destination translation to the address in the first register and the port in another.
 pub(super) fn dnat(list: &mut Writer<'_>, family: u8, port: u32) {
+    const DNAT: u32 = 1; // NFT_NAT_DNAT
+    nat(list, DNAT, family, Some(port));
+}
+
+/// Source translation to the address in the first register.
+pub(super) fn snat(list: &mut Writer<'_>, family: u8) {
+    const SNAT: u32 = 0; // NFT_NAT_SNAT
+    nat(list, SNAT, family, None);
+}
+
+fn nat(list: &mut Writer<'_>, kind: u32, family: u8, port: Option<u32>) {
     const TYPE: u16 = 1;
     const FAMILY: u16 = 2;
     const REG_ADDR_MIN: u16 = 3;
     const REG_PROTO_MIN: u16 = 5;
-    const DNAT: u32 = 1; // NFT_NAT_DNAT
     expression(list, "nat", |w| {
-        w.be32(TYPE, DNAT).be32(FAMILY, family.into());
-        w.be32(REG_ADDR_MIN, FIRST).be32(REG_PROTO_MIN, port);
+        w.be32(TYPE, kind).be32(FAMILY, family.into()).be32(REG_ADDR_MIN, FIRST);
+        if let Some(port) = port {
+            w.be32(REG_PROTO_MIN, port);
+        }
     });
 }
 

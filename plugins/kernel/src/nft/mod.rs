@@ -10,13 +10,14 @@ mod foreign;
 mod read;
 mod rule;
 mod same;
+mod set_data;
 mod table;
 mod types;
 
 use netstate::nft::{Family, TableId};
 
 use crate::netlink::Batch;
-use crate::netlink::wire::Writer;
+use crate::netlink::wire::{Writer, append};
 
 pub(crate) use element::{add_element, del_element, get_element, list_elements};
 pub use foreign::ForeignRule;
@@ -24,7 +25,7 @@ pub(crate) use read::{
     RawElement, RawRule, SetTypes, parse_chain, parse_elements, parse_generation, parse_rule,
     parse_set, parse_set_name, parse_table,
 };
-pub(crate) use rule::{add_rule, del_rule, insert_rule, list_rules};
+pub(crate) use rule::{add_rule, del_rule, flush_chain, insert_rule, list_rules};
 pub(crate) use same::same_rule;
 pub(crate) use table::{
     add_chain, add_set, add_table, del_chain, del_table, get_chain, get_set, get_table, list_sets,
@@ -105,7 +106,7 @@ fn push(
 fn header(out: &mut Vec<u8>, family: u8, resource: u16) {
     out.push(family);
     out.push(0); // NFNETLINK_V0
-    out.extend_from_slice(&resource.to_be_bytes());
+    append(out, resource.to_be_bytes());
 }
 
 /// `NFPROTO_*` (`include/uapi/linux/netfilter.h`).
@@ -127,17 +128,18 @@ fn put_data(writer: &mut Writer<'_>, kind: u16, value: &[u8]) {
 
 /// One item of user data (libnftnl `udata.h`): a byte of type, a byte of length, the text with its
 /// NUL. Longer texts than a byte can tell are cut at a character.
-fn comment_data(comment: &str) -> Vec<u8> {
+fn put_comment(writer: &mut Writer<'_>, kind: u16, comment: &str) {
     const COMMENT: u8 = 0; // NFTNL_UDATA_TABLE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT
     let mut end = comment.len().min(usize::from(u8::MAX) - 1);
     while !comment.is_char_boundary(end) {
         end -= 1;
     }
     let text = comment.as_bytes().get(..end).unwrap_or_default();
-    let mut data = vec![COMMENT, u8::try_from(text.len() + 1).unwrap_or(u8::MAX)];
-    data.extend_from_slice(text);
-    data.push(0);
-    data
+    writer.written(kind, |out| {
+        append(out, [COMMENT, u8::try_from(text.len() + 1).unwrap_or(u8::MAX)]);
+        out.extend_from_slice(text);
+        out.push(0);
+    });
 }
 
 #[cfg(test)]

@@ -34,13 +34,13 @@ pub(crate) struct RawElement {
 }
 
 impl SetTypes {
-    /// From a set's type numbers.
+    /// From a set's type numbers and lengths.
     pub(crate) fn of(shape: &SetShape) -> Option<Self> {
         let data = match shape.data {
-            Some((number, _)) => types(number)?,
+            Some((number, length)) => types(number, length)?,
             None => Vec::new(),
         };
-        Some(Self { key: types(shape.key_type)?, data })
+        Some(Self { key: types(shape.key_type, shape.key_length)?, data })
     }
 
     /// An element in the model's terms.

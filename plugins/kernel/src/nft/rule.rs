@@ -33,6 +33,13 @@ pub(crate) fn del_rule(batch: &mut Batch, chain: &ChainId, handle: u64) {
     });
 }
 
+/// Removes all rules of a chain.
+pub(crate) fn flush_chain(batch: &mut Batch, chain: &ChainId) {
+    push(batch, msg::DELRULE, 0, &chain.table, |w| {
+        w.str(CHAIN, &chain.name);
+    });
+}
+
 /// Asks for the rules of a chain, by a dump.
 pub(crate) fn list_rules(batch: &mut Batch, chain: &ChainId) {
     push(batch, msg::GETRULE, flag::DUMP, &chain.table, |w| {
@@ -66,9 +73,7 @@ fn put_stmt(list: &mut Writer<'_>, known: &mut Dependencies, stmt: &Stmt) {
             compare_network(list, *field, op(*ne), *net);
         }
         Stmt::In { fields, ne, set } => {
-            known.require(list, fields);
-            load_key(list, fields);
-            expr::lookup(list, set, None, *ne);
+            look_up(list, known, fields, set, None, *ne);
         }
         Stmt::CtState(states) => {
             let bits = states.iter().fold(0, |bits, state| bits | state_bit(*state));
@@ -84,11 +89,13 @@ fn put_stmt(list: &mut Writer<'_>, known: &mut Dependencies, stmt: &Stmt) {
             expr::cmp(list, Cmp::Equal, &RTN_LOCAL.to_ne_bytes());
         }
         Stmt::DnatMap { family: addresses, fields, map } => {
-            known.require(list, fields);
-            load_key(list, fields);
-            expr::lookup(list, map, Some(FIRST), false);
+            look_up(list, known, fields, map, Some(FIRST), false);
             let address = if *addresses == Family::Ip6 { 16 } else { 4 };
             expr::dnat(list, family(*addresses), register(address));
+        }
+        Stmt::SnatMap { family: addresses, fields, map } => {
+            look_up(list, known, fields, map, Some(FIRST), false);
+            expr::snat(list, family(*addresses));
         }
         Stmt::Mark { mask, value } => {
             expr::meta(list, meta::MARK, FIRST);
@@ -169,6 +176,7 @@ fn source(field: Field) -> (Source, DataType) {
         Field::EtherSaddr => (header(base::LINK, 6), DataType::EtherAddr),
         Field::ThSport => (header(base::TRANSPORT, 0), DataType::InetService),
         Field::ThDport => (header(base::TRANSPORT, 2), DataType::InetService),
+        Field::Vni => (header(base::TRANSPORT, 12), DataType::Vni),
         Field::Iifname => (Source::Meta(meta::IIFNAME), DataType::Ifname),
         Field::Oifname => (Source::Meta(meta::OIFNAME), DataType::Ifname),
         Field::L4Proto => (Source::Meta(meta::L4PROTO), DataType::InetProto),
@@ -187,6 +195,19 @@ fn load(list: &mut Writer<'_>, field: Field, at: usize) -> usize {
         }
     }
     bytes
+}
+
+fn look_up(
+    list: &mut Writer<'_>,
+    known: &mut Dependencies,
+    fields: &[Field],
+    set: &str,
+    into: Option<u32>,
+    ne: bool,
+) {
+    known.require(list, fields);
+    load_key(list, fields);
+    expr::lookup(list, set, into, ne);
 }
 
 fn load_key(list: &mut Writer<'_>, fields: &[Field]) {
@@ -222,9 +243,12 @@ fn comparand(value: &Value) -> Vec<u8> {
             bytes.push(0);
             bytes
         }
-        Value::Ipv4(_) | Value::Ipv6(_) | Value::Mac(_) | Value::Proto(_) | Value::Port(_) => {
-            encode(std::slice::from_ref(value))
-        }
+        Value::Ipv4(_)
+        | Value::Ipv6(_)
+        | Value::Mac(_)
+        | Value::Proto(_)
+        | Value::Port(_)
+        | Value::Vni(_) => encode(std::slice::from_ref(value)),
     }
 }
 

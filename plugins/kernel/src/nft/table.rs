@@ -8,8 +8,9 @@ use netstate::nft::{
 };
 
 use super::element::add_interval;
-use super::types::{SetShape, byte_order};
-use super::{add_rule, comment_data, msg, push};
+use super::set_data::set_data;
+use super::types::SetShape;
+use super::{add_rule, msg, push, put_comment};
 use crate::netlink::wire::Writer;
 use crate::netlink::{Batch, flag};
 
@@ -26,7 +27,7 @@ pub(crate) fn add_table(batch: &mut Batch, table: &Table) {
     push(batch, msg::NEWTABLE, NEW, &table.id, |w| {
         w.be32(FLAGS, 0);
         if !table.comment.is_empty() {
-            w.bytes(USERDATA, &comment_data(&table.comment));
+            put_comment(w, USERDATA, &table.comment);
         }
     });
 }
@@ -183,21 +184,4 @@ fn point(point: HookPoint) -> u32 {
         HookPoint::Output => 3,
         HookPoint::Postrouting => 4,
     }
-}
-
-/// What `nft` wants to know to print elements (libnftnl `udata.h`, `enum
-/// nftnl_udata_set_types`).
-fn set_data(set: &Set) -> Vec<u8> {
-    const KEY_BYTE_ORDER: u8 = 0;
-    const DATA_BYTE_ORDER: u8 = 1;
-    let mut data = Vec::new();
-    let mut put = |kind: u8, order: u32| {
-        data.extend_from_slice(&[kind, 4]);
-        data.extend_from_slice(&order.to_ne_bytes());
-    };
-    put(KEY_BYTE_ORDER, byte_order(&set.key));
-    if !set.data.is_empty() {
-        put(DATA_BYTE_ORDER, byte_order(&set.data));
-    }
-    data
 }

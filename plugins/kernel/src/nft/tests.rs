@@ -10,7 +10,9 @@ use crate::{Kernel, Policy};
 
 fn make() -> Plan {
     let tables = tables().into_iter().map(Op::AddTable);
-    let elements = elements().into_iter().map(|(set, element)| Op::AddElement { set, element });
+    let elements = elements()
+        .into_iter()
+        .map(|(set, element)| Op::AddElement { set, element: element.into() });
     Plan { steps: tables.chain(elements).map(|op| Step::fresh(Ns::Host, op)).collect() }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use netstate::nft::{DataType, Set, Value};
 use netstate::{LinkName, Mac};
 
-use crate::netlink::wire::text;
+use crate::netlink::wire::{append, text};
 
 /// Bits that one type takes in the number of a concatenation (`TYPE_BITS`, nft `datatype.h`).
 const TYPE_BITS: u32 = 6;
@@ -21,6 +21,8 @@ fn traits(data_type: DataType) -> (u32, usize) {
         DataType::InetProto => (12, 1),
         DataType::InetService => (13, 2),
         DataType::Ifname => (41, IFNAME_LENGTH),
+        // `integer`: of whichever length.
+        DataType::Vni => (4, 3),
     }
 }
 
@@ -42,8 +44,8 @@ impl SetShape {
     }
 }
 
-/// The types that a number stands for; `None` where the model lacks one.
-pub(super) fn types(mut number: u32) -> Option<Vec<DataType>> {
+/// The types that a number and a length in bytes stand for; `None` where the model lacks one.
+pub(super) fn types(mut number: u32, length: u32) -> Option<Vec<DataType>> {
     let mut types = Vec::new();
     while number != 0 {
         let low = number & ((1 << TYPE_BITS) - 1);
@@ -51,7 +53,7 @@ pub(super) fn types(mut number: u32) -> Option<Vec<DataType>> {
         types.insert(0, known);
         number >>= TYPE_BITS;
     }
-    Some(types)
+    (shape(&types).1 == length).then_some(types)
 }
 
 /// `enum byteorder` (nft `datatype.h`): of one type its own, of a concatenation none.
@@ -68,13 +70,21 @@ pub(super) fn byte_order(types: &[DataType]) -> u32 {
 /// A key, or data: parts of a concatenation each begin at a multiple of 4 bytes.
 pub(crate) fn encode(values: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
+    encode_at_end(&mut bytes, values);
+    bytes
+}
+
+/// The same at the end of what is there.
+pub(super) fn encode_at_end(out: &mut Vec<u8>, values: &[Value]) {
+    let start = out.len();
     for value in values {
-        bytes.extend_from_slice(&plain(value));
+        plain(out, value);
         if values.len() > 1 {
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            while !(out.len() - start).is_multiple_of(4) {
+                out.push(0);
+            }
         }
     }
-    bytes
 }
 
 /// The values in a key, or data; `None` where they cannot be these types.
@@ -91,17 +101,21 @@ pub(super) fn decode(types: &[DataType], bytes: &[u8]) -> Option<Vec<Value>> {
 }
 
 /// One value without padding.
-pub(super) fn plain(value: &Value) -> Vec<u8> {
+fn plain(out: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Ipv4(ip) => ip.octets().to_vec(),
-        Value::Ipv6(ip) => ip.octets().to_vec(),
-        Value::Mac(mac) => mac.0.to_vec(),
-        Value::Proto(number) => vec![*number],
-        Value::Port(number) => number.to_be_bytes().to_vec(),
+        Value::Ipv4(ip) => append(out, ip.octets()),
+        Value::Ipv6(ip) => out.extend_from_slice(&ip.octets()),
+        Value::Mac(mac) => append(out, mac.0),
+        Value::Proto(number) => out.push(*number),
+        Value::Port(number) => append(out, number.to_be_bytes()),
+        Value::Vni(number) => {
+            let [_, bytes @ ..] = number.to_be_bytes();
+            append(out, bytes);
+        }
         Value::Ifname(name) => {
-            let mut bytes = name.as_str().as_bytes().to_vec();
-            bytes.resize(IFNAME_LENGTH, 0);
-            bytes
+            let end = out.len() + IFNAME_LENGTH;
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.resize(end, 0);
         }
     }
 }
@@ -111,13 +125,14 @@ pub(super) fn length(data_type: DataType) -> usize {
     traits(data_type).1
 }
 
-const KNOWN: [DataType; 6] = [
+const KNOWN: [DataType; 7] = [
     DataType::Ipv4Addr,
     DataType::Ipv6Addr,
     DataType::EtherAddr,
     DataType::InetProto,
     DataType::InetService,
     DataType::Ifname,
+    DataType::Vni,
 ];
 
 fn shape(types: &[DataType]) -> (u32, u32) {
@@ -139,5 +154,9 @@ fn value(data_type: DataType, bytes: &[u8]) -> Option<Value> {
         DataType::InetProto => Value::Proto(*bytes.first()?),
         DataType::InetService => Value::Port(u16::from_be_bytes(bytes.try_into().ok()?)),
         DataType::Ifname => Value::Ifname(LinkName::new(text(bytes)).ok()?),
+        DataType::Vni => {
+            let [a, b, c] = bytes.try_into().ok()?;
+            Value::Vni(u32::from_be_bytes([0, a, b, c]))
+        }
     })
 }

@@ -6,11 +6,13 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
     AfSpecBridge, AfSpecInet, AfSpecUnspec, BridgeVlanInfo, BridgeVlanInfoFlags, InetDevConf,
     InfoBridge, InfoBridgePort, InfoData, InfoIpTunnel, InfoKind, InfoMacVlan, InfoPortData,
-    InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
-    LinkMessage, MacVlanMode as KernelMacVlanMode,
+    InfoPortKind, InfoVeth, InfoVlan, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
-use netstate::{Ipip, Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRange, Vxlan};
+use netstate::{IpVlan, Ipip, Link, LinkChange, LinkKind, PeerInit, VlanRange, Vxlan};
+
+use super::modes;
 
 /// What a link's message needs beside the link: names resolved to indexes, namespaces to open
 /// files.
@@ -18,7 +20,7 @@ use netstate::{Ipip, Link, LinkChange, LinkKind, MacVlanMode, PeerInit, VlanRang
 pub(crate) struct Birth {
     /// Index of the bridge.
     pub(crate) master: Option<u32>,
-    /// Index of the parent of a macvlan or a VXLAN tunnel end, in the parent's namespace.
+    /// Index of the parent of a macvlan, an ipvlan, a VLAN or a VXLAN tunnel end, in the parent's namespace.
     pub(crate) parent: Option<u32>,
     /// The namespace the link is born in, if not that of the socket; with the index it gets.
     pub(crate) elsewhere: Option<(i32, u32)>,
@@ -38,7 +40,7 @@ pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> Link
     attributes.push(LinkAttribute::IfName(link.name.to_string()));
     attributes.extend(link.mtu.map(LinkAttribute::Mtu));
     attributes.extend(link.mac.map(|m| LinkAttribute::Address(m.0.to_vec())));
-    if matches!(link.kind, LinkKind::MacVlan { .. }) {
+    if link.kind.lower().is_some() {
         attributes.extend(birth.parent.map(LinkAttribute::Link));
     }
     attributes.extend(birth.master.map(LinkAttribute::Controller));
@@ -59,9 +61,15 @@ pub(crate) fn create(link: &Link, peer: Option<&PeerInit>, birth: Birth) -> Link
             info.push(LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(*on)])));
         }
         LinkKind::MacVlan { mode, bc_queue_len, .. } => {
-            let mut data = vec![InfoMacVlan::Mode(macvlan_mode(*mode))];
+            let mut data = vec![InfoMacVlan::Mode(modes::macvlan(*mode))];
             data.extend(bc_queue_len.map(InfoMacVlan::BcQueueLen));
             info.push(LinkInfo::Data(InfoData::MacVlan(data)));
+        }
+        LinkKind::IpVlan(IpVlan { mode, flag, .. }) => {
+            info.push(LinkInfo::Data(InfoData::IpVlan(modes::ipvlan(*mode, *flag))));
+        }
+        LinkKind::Vlan { id, .. } => {
+            info.push(LinkInfo::Data(InfoData::Vlan(vec![InfoVlan::Id(*id)])));
         }
         LinkKind::Vxlan(vxlan) => {
             info.push(LinkInfo::Data(InfoData::Vxlan(tunnel(vxlan, birth.parent))));
@@ -90,8 +98,8 @@ pub(crate) struct Changes {
     pub(crate) add_vlans: Vec<VlanRange>,
     /// `RTM_DELLINK` with VLANs to remove; needs the index.
     pub(crate) del_vlans: Vec<VlanRange>,
-    /// What WireGuard's own protocol takes.
-    pub(crate) wireguard: Vec<LinkChange>,
+    /// What protocols of generic netlink take: WireGuard's own, and ethtool's.
+    pub(crate) generic: Vec<LinkChange>,
 }
 
 impl Changes {
@@ -128,9 +136,9 @@ impl Changes {
                     LinkInfo::Kind(InfoKind::IpIp),
                     LinkInfo::Data(InfoData::IpTunnel(vec![InfoIpTunnel::Local((*ip).into())])),
                 ])),
-                LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => {
-                    this.wireguard.push(change.clone());
-                }
+                LinkChange::ListenPort(_)
+                | LinkChange::PrivateKey(_)
+                | LinkChange::TxChecksum(_) => this.generic.push(change.clone()),
                 LinkChange::Hairpin(on) => port.push(InfoBridgePort::HairpinMode(*on)),
                 LinkChange::Isolated(on) => port.push(InfoBridgePort::Isolated(*on)),
                 LinkChange::VlanFiltering(on) => {
@@ -213,10 +221,19 @@ pub(crate) fn vlans(index: u32, ranges: &[VlanRange]) -> LinkMessage {
     message
 }
 
-/// Asks for the number by which this namespace knows another.
-pub(crate) fn nsid(netns: i32) -> NsidMessage {
+/// Makes no link, as the one that it would be on is missing; but a kind that the kernel does not have is
+/// refused before that is looked at (`__rtnl_newlink()`, `net/core/rtnetlink.c`).
+pub(crate) fn without_parent(kind: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    let kind = LinkInfo::Kind(InfoKind::Other(kind.to_owned()));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![kind]));
+    message
+}
+
+/// Asks for a namespace, and for the number by which this one knows it.
+pub(crate) fn nsid(of: NsidAttribute) -> NsidMessage {
     let mut message = NsidMessage::default();
-    message.attributes.push(NsidAttribute::Fd(netns.unsigned_abs()));
+    message.attributes.push(of);
     message
 }
 
@@ -245,6 +262,8 @@ fn kind(kind: &LinkKind) -> InfoKind {
         LinkKind::Bridge { .. } => InfoKind::Bridge,
         LinkKind::Veth { .. } => InfoKind::Veth,
         LinkKind::MacVlan { .. } => InfoKind::MacVlan,
+        LinkKind::IpVlan(_) => InfoKind::IpVlan,
+        LinkKind::Vlan { .. } => InfoKind::Vlan,
         LinkKind::Vxlan(_) => InfoKind::Vxlan,
         LinkKind::Ipip(_) => InfoKind::IpIp,
         LinkKind::WireGuard(_) => InfoKind::Wireguard,
@@ -261,6 +280,9 @@ fn tunnel(vxlan: &Vxlan, parent: Option<u32>) -> Vec<InfoVxlan> {
     if vxlan.gbp {
         data.push(InfoVxlan::Gbp);
     }
+    if vxlan.proxy {
+        data.push(InfoVxlan::Proxy(true));
+    }
     data
 }
 
@@ -268,15 +290,6 @@ fn local(ip: IpAddr) -> InfoVxlan {
     match ip {
         IpAddr::V4(ip) => InfoVxlan::Local(ip),
         IpAddr::V6(ip) => InfoVxlan::Local6(ip),
-    }
-}
-
-fn macvlan_mode(mode: MacVlanMode) -> KernelMacVlanMode {
-    match mode {
-        MacVlanMode::Private => KernelMacVlanMode::Private,
-        MacVlanMode::Vepa => KernelMacVlanMode::Vepa,
-        MacVlanMode::Bridge => KernelMacVlanMode::Bridge,
-        MacVlanMode::Passthru => KernelMacVlanMode::Passthrough,
     }
 }
 

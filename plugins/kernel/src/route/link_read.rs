@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{Emitable, NlasIterator, ParseableParametrized};
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoIpTunnel, InfoMacVlan, InfoPortData, InfoVxlan,
-    LinkAttribute, LinkFlags, LinkHeader, LinkInfo, MacVlanMode as KernelMacVlanMode, State,
+    InfoBridge, InfoBridgePort, InfoData, InfoIpTunnel, InfoMacVlan, InfoPortData, InfoVlan,
+    InfoVxlan, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, State,
 };
-use netstate::{BridgePort, Ipip, Mac, MacVlanMode, Vxlan};
+use netstate::{BridgePort, IpVlanFlag, IpVlanMode, Ipip, Mac, MacVlanMode, Vxlan};
+
+use super::modes;
 
 /// `IFLA_ADDRESS`, `IFNAME`, `MTU`, `LINK`, `MASTER`, `OPERSTATE`, `LINKINFO`, `IFALIAS` and
 /// `LINK_NETNSID` (`include/uapi/linux/if_link.h`).
@@ -36,6 +38,8 @@ pub(crate) struct RawLink {
     pub(crate) vlan_filtering: Option<bool>,
     pub(crate) macvlan_mode: Option<MacVlanMode>,
     pub(crate) bc_queue_len: Option<u32>,
+    pub(crate) ipvlan: Option<(IpVlanMode, IpVlanFlag)>,
+    pub(crate) vlan_id: Option<u16>,
     /// Without its parent.
     pub(crate) vxlan: Option<Vxlan>,
     pub(crate) ipip: Option<Ipip>,
@@ -73,7 +77,9 @@ impl RawLink {
                 self.mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
             }
             LinkAttribute::Controller(index) => self.master = Some(index),
-            LinkAttribute::Link(index) => self.lower = Some(index),
+            // Of a tunnel end whose parent is in another namespace it is the tunnel end's own
+            // (`dev_get_iflink()`); its kind says which the parent is.
+            LinkAttribute::Link(index) if self.vxlan.is_none() => self.lower = Some(index),
             LinkAttribute::LinkNetNsId(id) => self.lower_nsid = Some(id),
             LinkAttribute::IfAlias(alias) => self.alias = Some(alias),
             LinkAttribute::OperState(state) => self.operstate = operstate(state).to_owned(),
@@ -95,11 +101,18 @@ impl RawLink {
             LinkInfo::Data(InfoData::MacVlan(data)) => {
                 for item in data {
                     match item {
-                        InfoMacVlan::Mode(mode) => self.macvlan_mode = macvlan_mode(mode),
+                        InfoMacVlan::Mode(mode) => self.macvlan_mode = modes::read_macvlan(mode),
                         InfoMacVlan::BcQueueLen(length) => self.bc_queue_len = Some(length),
                         _ => {}
                     }
                 }
+            }
+            LinkInfo::Data(InfoData::IpVlan(data)) => self.ipvlan = modes::read_ipvlan(&data),
+            LinkInfo::Data(InfoData::Vlan(data)) => {
+                self.vlan_id = data.iter().find_map(|item| match item {
+                    InfoVlan::Id(id) => Some(*id),
+                    _ => None,
+                });
             }
             LinkInfo::Data(InfoData::Vxlan(data)) => self.take_vxlan(&data),
             LinkInfo::Data(InfoData::IpTunnel(data)) => self.ipip = Some(ipip(&data)),
@@ -110,8 +123,18 @@ impl RawLink {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
     fn take_vxlan(&mut self, data: &[InfoVxlan]) {
-        let mut vxlan =
-            Vxlan { id: 0, port: None, parent: None, local: None, learning: false, gbp: false };
+        self.lower = None;
+        let mut vxlan = Vxlan {
+            id: 0,
+            port: None,
+            parent: None,
+            local: None,
+            learning: false,
+            gbp: false,
+            proxy: false,
+            // Told by ethtool's protocol only.
+            tx_checksum: None,
+        };
         for item in data {
             match item {
                 InfoVxlan::Id(id) => vxlan.id = *id,
@@ -120,6 +143,7 @@ impl RawLink {
                 InfoVxlan::Local6(ip) => vxlan.local = Some((*ip).into()),
                 InfoVxlan::Learning(on) => vxlan.learning = *on,
                 InfoVxlan::Gbp => vxlan.gbp = true,
+                InfoVxlan::Proxy(on) => vxlan.proxy = *on,
                 InfoVxlan::Link(index) => self.lower = Some(*index),
                 _ => {}
             }
@@ -153,17 +177,6 @@ fn port(data: &[InfoBridgePort]) -> BridgePort {
         }
     }
     port
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the foreign enum grows with the kernel")]
-fn macvlan_mode(mode: KernelMacVlanMode) -> Option<MacVlanMode> {
-    Some(match mode {
-        KernelMacVlanMode::Private => MacVlanMode::Private,
-        KernelMacVlanMode::Vepa => MacVlanMode::Vepa,
-        KernelMacVlanMode::Bridge => MacVlanMode::Bridge,
-        KernelMacVlanMode::Passthrough => MacVlanMode::Passthru,
-        _ => return None,
-    })
 }
 
 /// As `ip` writes it, in lower case.

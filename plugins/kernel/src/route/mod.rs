@@ -4,6 +4,7 @@
 mod addr;
 mod link;
 mod link_read;
+mod modes;
 mod nexthop;
 mod read;
 mod uplink;
@@ -11,7 +12,7 @@ mod vlan;
 
 pub(crate) use addr::{addr, addrs_of, fdb, neigh, neighs_of};
 pub(crate) use link::{
-    Birth, Changes, brief, by_index, by_name, create, group, ipv4_conf, nsid, vlans,
+    Birth, Changes, brief, by_index, by_name, create, group, ipv4_conf, nsid, vlans, without_parent,
 };
 pub(crate) use link_read::RawLink;
 pub(crate) use nexthop::{
@@ -21,7 +22,7 @@ pub(crate) use read::{
     read_addr, read_detection, read_fdb, read_neigh, read_nsid, read_oif, read_route, read_routes,
     read_rule,
 };
-pub(crate) use uplink::{read_uplink_addr, read_way};
+pub(crate) use uplink::{read_destination, read_uplink_addr, read_way};
 pub(crate) use vlan::{PortVlans, read_vlans};
 
 /// Message types (`include/uapi/linux/rtnetlink.h`).
@@ -39,9 +40,12 @@ pub(crate) mod rtm {
     pub(crate) const NEWNEIGH: u16 = 28;
     pub(crate) const DELNEIGH: u16 = 29;
     pub(crate) const GETNEIGH: u16 = 30;
+    pub(crate) const NEWNETCONF: u16 = 80;
     pub(crate) const NEWRULE: u16 = 32;
     pub(crate) const DELRULE: u16 = 33;
     pub(crate) const GETRULE: u16 = 34;
+    pub(crate) const NEWNSID: u16 = 88;
+    pub(crate) const DELNSID: u16 = 89;
     pub(crate) const GETNSID: u16 = 90;
     pub(crate) const GETVLAN: u16 = 114;
 }

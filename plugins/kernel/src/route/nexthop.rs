@@ -22,6 +22,8 @@ pub(crate) fn route(dev: Option<u32>, route: &Route) -> RouteMessage {
     message.header.kind = match route.kind {
         RouteKind::Unicast => RouteType::Unicast,
         RouteKind::Blackhole => RouteType::BlackHole,
+        RouteKind::Unreachable => RouteType::Unreachable,
+        RouteKind::Prohibit => RouteType::Prohibit,
     };
     if route.dst.is_ipv4() {
         message.header.scope = RouteScope::from(route.scope.number());

@@ -120,6 +120,8 @@ fn route_of(message: &RouteMessage) -> Option<(Option<u32>, Route)> {
     let kind = match header.kind {
         RouteType::Unicast => RouteKind::Unicast,
         RouteType::BlackHole => RouteKind::Blackhole,
+        RouteType::Unreachable => RouteKind::Unreachable,
+        RouteType::Prohibit => RouteKind::Prohibit,
         _ => return None,
     };
     let zero = unspecified(header.address_family)?;

@@ -1,7 +1,9 @@
 use netlink_packet_core::Emitable;
-use netstate::{LinkChange, LinkName, VlanRange};
+use netstate::{
+    IpVlan, IpVlanFlag, IpVlanMode, Link, LinkChange, LinkKind, LinkName, LinkRef, Ns, VlanRange,
+};
 
-use super::{Changes, by_index, by_name, vlans};
+use super::{Birth, Changes, RawLink, by_index, by_name, create, vlans};
 
 fn bytes(message: &impl Emitable) -> Vec<u8> {
     let mut bytes = vec![0; message.buffer_len()];
@@ -50,4 +52,23 @@ fn changes_go_in_as_few_messages_as_the_kernel_takes() {
     assert_eq!((changes.add_vlans.len(), changes.del_vlans.len()), (1, 1));
     // Nothing but VLANs: no message about the link itself.
     assert!(Changes::new(&by_name("v0"), &all[5..], (None, None)).links.is_empty());
+}
+
+#[test]
+fn an_ipvlan_and_a_vlan_are_read_as_they_were_made() {
+    let parent = LinkRef { ns: Ns::Host, name: LinkName::fixed("eth0") };
+    let read = |kind: LinkKind| {
+        let link = Link::new(LinkName::fixed("new0"), kind);
+        let birth = Birth { parent: Some(7), ..Birth::default() };
+        RawLink::parse(&bytes(&create(&link, None, birth))).unwrap()
+    };
+    for mode in [IpVlanMode::L2, IpVlanMode::L3, IpVlanMode::L3s] {
+        for flag in [IpVlanFlag::Bridge, IpVlanFlag::Private, IpVlanFlag::Vepa] {
+            let raw = read(LinkKind::IpVlan(IpVlan { parent: parent.clone(), mode, flag }));
+            assert_eq!((raw.kind.as_str(), raw.lower), ("ipvlan", Some(7)));
+            assert_eq!(raw.ipvlan, Some((mode, flag)));
+        }
+    }
+    let raw = read(LinkKind::Vlan { parent, id: 4094 });
+    assert_eq!((raw.kind.as_str(), raw.lower, raw.vlan_id), ("vlan", Some(7), Some(4094)));
 }

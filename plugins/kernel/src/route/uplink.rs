@@ -9,7 +9,8 @@ use netlink_packet_core::Parseable;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 
-use crate::datapath::UplinkAddr;
+use crate::datapath::{Destination, UplinkAddr};
+use crate::netlink::wire::Attrs;
 
 /// An address of any kind with the index of its link, from `RTM_NEWADDR`.
 pub(crate) fn read_uplink_addr(body: &[u8]) -> Option<(u32, UplinkAddr)> {
@@ -50,6 +51,20 @@ pub(crate) fn read_way(body: &[u8]) -> Option<(u32, Option<IpAddr>, Option<IpAdd
         }
     }
     Some((oif?, via, src))
+}
+
+/// The network a route leads to, and by which link; `None` of a default route.
+pub(crate) fn read_destination(body: &[u8]) -> Option<Destination> {
+    const DST: u16 = 1; // RTA_DST
+    const OIF: u16 = 4; // RTA_OIF
+    // `struct rtmsg`: the length of the destination is its second byte.
+    let length = body.get(1).copied().filter(|length| *length > 0)?;
+    let attributes = Attrs(body.get(12..)?);
+    let bytes = attributes.get(DST)?;
+    let v4 = <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
+    let ip = v4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from))?;
+    let link = attributes.get(OIF).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+    Some(Destination { net: IpNetwork::new(ip, length).ok()?, link })
 }
 
 fn address(address: &RouteAddress) -> Option<IpAddr> {

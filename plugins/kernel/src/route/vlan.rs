@@ -22,7 +22,7 @@ impl Emitable for PortVlans {
 
     fn emit(&self, buffer: &mut [u8]) {
         let [a, b, c, d] = self.0.to_ne_bytes();
-        patch(buffer, 0, &[AF_BRIDGE, 0, 0, 0, a, b, c, d]);
+        patch(buffer, 0, [AF_BRIDGE, 0, 0, 0, a, b, c, d]);
     }
 }
 

@@ -10,18 +10,13 @@ use std::net::{IpAddr, SocketAddr};
 use ipnetwork::IpNetwork;
 use netstate::{LinkChange, LinkName, WgPeer};
 
+use crate::generic::header;
 use crate::netlink::wire::Writer;
 
-pub(crate) use read::{Device, read_device, read_family};
+pub(crate) use read::{Device, read_device};
 
 /// The family's name.
 pub(crate) const FAMILY: &str = "wireguard";
-
-/// `GENL_ID_CTRL`, `CTRL_CMD_GETFAMILY` and `CTRL_ATTR_FAMILY_NAME`
-/// (`include/uapi/linux/genetlink.h`).
-pub(crate) const CONTROLLER: u16 = 16;
-const GET_FAMILY: u8 = 3;
-const FAMILY_NAME: u16 = 2;
 
 const GET_DEVICE: u8 = 0;
 const SET_DEVICE: u8 = 1;
@@ -58,12 +53,6 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 /// A preshared key of zeros is none (`set_peer()`).
 const NO_SECRET: [u8; 32] = [0; 32];
-
-/// Asks the controller for the number of the family.
-pub(crate) fn get_family(out: &mut Vec<u8>) {
-    header(out, GET_FAMILY);
-    Writer(out).str(FAMILY_NAME, FAMILY);
-}
 
 /// Asks for a device with all its peers.
 pub(crate) fn get_device(link: &LinkName, out: &mut Vec<u8>) {
@@ -123,11 +112,6 @@ fn one_peer(about: &WgPeer, out: &mut Vec<u8>, rest: impl FnOnce(&mut Writer<'_>
             rest(writer);
         });
     });
-}
-
-/// `struct genlmsghdr`, version 1.
-fn header(out: &mut Vec<u8>, command: u8) {
-    out.extend_from_slice(&[command, 1, 0, 0]);
 }
 
 fn push_network(item: &mut Writer<'_>, net: IpNetwork) {

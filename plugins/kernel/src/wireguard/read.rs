@@ -8,12 +8,9 @@ use ipnetwork::IpNetwork;
 use netstate::{LinkName, PublicKey, Secret, WgPeer, WireGuard};
 
 use super::{AF_INET, AF_INET6, NO_SECRET, allowed, device, peer};
+use crate::generic::HEADER;
 use crate::netlink::wire::{Attrs, number};
 
-/// `struct genlmsghdr`.
-const HEADER: usize = 4;
-/// `CTRL_ATTR_FAMILY_ID`.
-const FAMILY_ID: u16 = 1;
 /// What was heard of a peer is of use so long (`REJECT_AFTER_TIME`, `drivers/net/wireguard/messages.h`).
 const LIVELY: Duration = Duration::from_secs(180);
 
@@ -22,11 +19,6 @@ const LIVELY: Duration = Duration::from_secs(180);
 pub(crate) struct Device {
     pub(crate) own: WireGuard,
     pub(crate) peers: BTreeMap<PublicKey, WgPeer>,
-}
-
-/// The number of a family, of the controller's answer.
-pub(crate) fn read_family(body: &[u8]) -> Option<u16> {
-    number(Attrs(body.get(HEADER..)?).get(FAMILY_ID)?, 0)
 }
 
 /// Takes in one message of a device's dump. What does not fit into one goes on in the next, which

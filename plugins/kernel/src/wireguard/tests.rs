@@ -83,6 +83,6 @@ fn a_peer_is_alive_for_three_minutes_after_its_last_handshake() {
 #[test]
 fn devices_and_families_survive_any_input() {
     corpus::survive("netlink", |bytes| {
-        let _ = (read(bytes), read_family(bytes));
+        let _ = (read(bytes), crate::generic::read_family(bytes));
     });
 }

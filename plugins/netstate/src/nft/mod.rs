@@ -9,15 +9,17 @@ mod text;
 mod value;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use networks::NetworkSet;
-pub use text::{nft_chain, nft_element, nft_rule, nft_set_type, nft_table, quoted};
+pub use text::{nft_chain, nft_element, nft_rule, nft_set_spec, nft_table, quoted};
 pub use value::{DataType, Value};
 
 /// Address family of a table (`NFPROTO_*`, `include/uapi/linux/netfilter.h`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4 and IPv6.
+    #[default]
     Inet,
     /// IPv4.
     Ip,
@@ -28,19 +30,19 @@ pub enum Family {
 }
 
 /// A table by family and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableId {
     /// Family.
     pub family: Family,
-    /// Name.
-    pub name: String,
+    /// Name; shared, as every element of its sets knows it.
+    pub name: Arc<str>,
 }
 
 impl TableId {
     /// A table's id.
     #[must_use]
     pub fn new(family: Family, name: &str) -> Self {
-        Self { family, name: name.to_owned() }
+        Self { family, name: name.into() }
     }
 }
 
@@ -58,15 +60,15 @@ pub struct ChainId {
 pub struct SetId {
     /// Its table.
     pub table: TableId,
-    /// Name.
-    pub name: String,
+    /// Name; shared, as every element knows it.
+    pub name: Arc<str>,
 }
 
 impl SetId {
     /// A set's id.
     #[must_use]
     pub fn new(table: &TableId, name: &str) -> Self {
-        Self { table: table.clone(), name: name.to_owned() }
+        Self { table: table.clone(), name: name.into() }
     }
 }
 
@@ -181,6 +183,8 @@ pub enum Field {
     ThSport,
     /// Transport destination port.
     ThDport,
+    /// Network identifier of VXLAN, behind UDP's header: of other packets it means nothing.
+    Vni,
 }
 
 /// States of a connection (`enum ip_conntrack_info` as `nft` names them).
@@ -239,6 +243,15 @@ pub enum Stmt {
         /// What is looked up.
         fields: Vec<Field>,
         /// Map in the same table, to address and port.
+        map: String,
+    },
+    /// `snat ip to <fields> map @map`: to the address in the map; no entry, no change.
+    SnatMap {
+        /// Of the addresses: [`Family::Ip`] or [`Family::Ip6`].
+        family: Family,
+        /// What is looked up.
+        fields: Vec<Field>,
+        /// Map in the same table, to an address.
         map: String,
     },
     /// `meta mark & <mask> == <value>`.

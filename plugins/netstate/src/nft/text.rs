@@ -60,13 +60,19 @@ pub fn nft_chain(chain: &Chain) -> String {
     out
 }
 
-/// The types of a set or map, as they stand after `type`.
+/// What a set or map is made of: types, or where one has no name, what is looked up.
 #[must_use]
-pub fn nft_set_type(set: &Set) -> String {
+pub fn nft_set_spec(set: &Set) -> String {
+    let all = || set.key.iter().chain(&set.data);
+    let (word, of): (_, fn(&DataType) -> String) = match all().any(|it| *it == DataType::Vni) {
+        true => ("typeof", |data_type| field_text(data_type.example()).to_owned()),
+        false => ("type", DataType::to_string),
+    };
+    let parts = |types: &[DataType]| join(types.iter().map(of), " . ");
     if set.data.is_empty() {
-        types(&set.key)
+        format!("{word} {}", parts(&set.key))
     } else {
-        format!("{} : {}", types(&set.key), types(&set.data))
+        format!("{word} {} : {}", parts(&set.key), parts(&set.data))
     }
 }
 
@@ -81,7 +87,7 @@ pub fn quoted(text: &str) -> String {
 
 fn push_set(out: &mut String, set: &Set) {
     let word = if set.data.is_empty() { "set" } else { "map" };
-    let _ = writeln!(out, "\t{word} {} {{\n\t\ttype {}\n\t}}", set.name, nft_set_type(set));
+    let _ = writeln!(out, "\t{word} {} {{\n\t\t{}\n\t}}", set.name, nft_set_spec(set));
 }
 
 fn push_networks(out: &mut String, set: &NetworkSet) {
@@ -121,6 +127,9 @@ fn stmt(stmt: &Stmt) -> String {
         Stmt::DnatMap { family, fields, map } => {
             format!("dnat {family} to {} map @{map}", concat(fields))
         }
+        Stmt::SnatMap { family, fields, map } => {
+            format!("snat {family} to {} map @{map}", concat(fields))
+        }
         Stmt::Mark { mask, value } => format!("meta mark & {mask:#010x} == {value:#010x}"),
         Stmt::Masquerade { fully_random: false } => "masquerade".to_owned(),
         Stmt::Masquerade { fully_random: true } => "masquerade fully-random".to_owned(),
@@ -144,10 +153,6 @@ fn concat(fields: &[Field]) -> String {
     join(fields.iter().map(|f| field_text(*f)), " . ")
 }
 
-fn types(types: &[DataType]) -> String {
-    join(types, " . ")
-}
-
 fn field_text(field: Field) -> &'static str {
     match field {
         Field::IpSaddr => "ip saddr",
@@ -160,6 +165,7 @@ fn field_text(field: Field) -> &'static str {
         Field::L4Proto => "meta l4proto",
         Field::ThSport => "th sport",
         Field::ThDport => "th dport",
+        Field::Vni => "@th,96,24",
     }
 }
 
@@ -196,7 +202,23 @@ impl Field {
             | Self::Oifname
             | Self::L4Proto
             | Self::ThSport
-            | Self::ThDport => None,
+            | Self::ThDport
+            | Self::Vni => None,
+        }
+    }
+}
+
+impl DataType {
+    /// A field of this type.
+    fn example(self) -> Field {
+        match self {
+            Self::Ipv4Addr => Field::IpSaddr,
+            Self::Ipv6Addr => Field::Ip6Saddr,
+            Self::EtherAddr => Field::EtherSaddr,
+            Self::InetProto => Field::L4Proto,
+            Self::InetService => Field::ThDport,
+            Self::Ifname => Field::Iifname,
+            Self::Vni => Field::Vni,
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum DataType {
     InetService,
     /// Interface name.
     Ifname,
+    /// VXLAN network identifier (RFC 7348, section 5): 24 bits, for which `nft` has no word.
+    Vni,
 }
 
 /// A value of one of the [`DataType`]s.
@@ -38,6 +40,8 @@ pub enum Value {
     Port(u16),
     /// Interface name.
     Ifname(LinkName),
+    /// VXLAN network identifier, below 2^24.
+    Vni(u32),
 }
 
 impl Value {
@@ -51,6 +55,7 @@ impl Value {
             Self::Proto(_) => DataType::InetProto,
             Self::Port(_) => DataType::InetService,
             Self::Ifname(_) => DataType::Ifname,
+            Self::Vni(_) => DataType::Vni,
         }
     }
 }
@@ -73,6 +78,7 @@ impl fmt::Display for DataType {
             Self::InetProto => "inet_proto",
             Self::InetService => "inet_service",
             Self::Ifname => "ifname",
+            Self::Vni => "integer",
         })
     }
 }
@@ -88,6 +94,7 @@ impl fmt::Display for Value {
             Self::Proto(132) => f.write_str("sctp"),
             Self::Proto(n) => write!(f, "{n}"),
             Self::Port(n) => write!(f, "{n}"),
+            Self::Vni(n) => write!(f, "{n:#x}"),
             // A star at the end would match any name that starts so.
             Self::Ifname(name) => match name.as_str().strip_suffix('*') {
                 Some(start) => f.write_str(&quoted(&format!("{start}\\*"))),

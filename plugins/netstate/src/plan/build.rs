@@ -1,5 +1,7 @@
 //! What must come or change, in the phases of [`Phase`].
 
+use std::sync::Arc;
+
 use super::compare::{Rigour, link_changes, same_route};
 use super::order::{Phase, by_need};
 use super::planner::Planner;
@@ -8,6 +10,7 @@ use crate::addr::Addr;
 use crate::cascade::same_addr;
 use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
 use crate::name::{LinkName, Ns, SysctlKey};
+use crate::nft::Element;
 use crate::op::Op;
 use crate::route::Route;
 use crate::state::NetState;
@@ -192,13 +195,15 @@ impl<'a> Planner<'a> {
 
     fn add_elements(&mut self, ns: &Ns, want: &NetState) {
         for (set, elements) in &want.elements {
-            for element in elements {
-                let work = self.work.ns_mut(ns.clone());
-                if at_key(work, set, element) != Some(element) {
-                    work.add_element(set.clone(), element.clone());
-                    let op = Op::AddElement { set: set.clone(), element: element.clone() };
-                    self.push(Phase::Elements, ns, op);
-                }
+            let work = self.work.ns_mut(ns.clone());
+            let is_missing = |element: &&Arc<Element>| at_key(work, set, element) != Some(element);
+            let missing: Vec<&Arc<Element>> = elements.iter().filter(is_missing).collect();
+            // At most one of them has a key: none makes another superfluous.
+            let there = work.elements.entry(set.clone()).or_default();
+            there.extend(missing.iter().copied().cloned());
+            for element in missing {
+                let op = Op::AddElement { set: set.clone(), element: Arc::clone(element) };
+                self.push(Phase::Elements, ns, op);
             }
         }
     }

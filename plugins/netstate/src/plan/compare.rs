@@ -49,6 +49,7 @@ fn same_tunnel(have: &Vxlan, want: &Vxlan) -> bool {
     };
     have.id == want.id
         && have.gbp == want.gbp
+        && have.proxy == want.proxy
         && (want.port.is_none() || have.port == want.port)
         && want.local.is_none_or(same_family)
         && can_move
@@ -169,6 +170,7 @@ fn tunnel_changes(have: &LinkKind, want: &LinkKind) -> Vec<LinkChange> {
     if have.learning != want.learning {
         changes.push(LinkChange::Learning(want.learning));
     }
+    changes.extend(differing(have.tx_checksum, want.tx_checksum).map(LinkChange::TxChecksum));
     changes
 }
 

@@ -5,6 +5,7 @@
 
 mod build;
 pub(crate) mod compare;
+mod neighs;
 mod order;
 mod planner;
 mod remove;

@@ -39,6 +39,8 @@ pub(super) enum Phase {
     Routes,
     /// A table is looked up once it is full.
     Rules,
+    /// After the routes that led there, which lead elsewhere now: a packet in between finds its next hop.
+    OldNeighs,
     /// Last of all: nothing is let in or translated until its target is there.
     Elements,
 }
@@ -79,7 +81,9 @@ impl Phase {
             Self::DelLinks => Stage::Unlinked,
             Self::DelTables => Stage::Cleared,
             Self::Tables | Self::Sysctls => Stage::Before,
-            Self::Links | Self::Neighs | Self::Routes | Self::Rules => Stage::Come,
+            Self::Links | Self::Neighs | Self::Routes | Self::Rules | Self::OldNeighs => {
+                Stage::Come
+            }
             Self::Elements => Stage::Last,
         }
     }

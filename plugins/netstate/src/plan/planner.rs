@@ -2,6 +2,7 @@
 //! copy before it decides on the next. So what dies with a link is made anew without being named.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::compare::{Rigour, same_claim};
 use super::order::{Phase, Placed};
@@ -143,8 +144,9 @@ impl<'a> Planner<'a> {
         match self.owned {
             Owned::Nothing => false,
             Owned::Scope(scope) => {
-                let first = Element { data: Vec::new(), comment: String::new(), ..element.clone() };
-                let from = (ns.clone(), set.clone(), first);
+                let key = element.key.clone();
+                let first = Element { key, data: Vec::new(), comment: String::new() };
+                let from = (ns.clone(), set.clone(), Arc::new(first));
                 scope
                     .elements
                     .range(from..)

@@ -1,6 +1,7 @@
 //! What must go, in the phases of [`Phase`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::compare::{
     Rigour, is_kernel_addr, is_kernel_route, same_addr_key, same_claim, same_kind, same_route,
@@ -8,11 +9,10 @@ use super::compare::{
 };
 use super::order::{Phase, by_need};
 use super::planner::{Owned, Planner};
-use super::room::{entry_makes_room, makes_room, moves_afar};
-use crate::addr::Neigh;
+use super::room::{makes_room, moves_afar};
 use crate::cascade::same_addr;
 use crate::link::{Link, LinkRef};
-use crate::name::{LinkName, Mac, Ns};
+use crate::name::{LinkName, Ns};
 use crate::nft::{Element, SetId};
 use crate::op::Op;
 use crate::state::{NetState, State};
@@ -86,7 +86,7 @@ impl Planner<'_> {
     }
 
     fn element_must_go(&self, ns: &Ns, set: &SetId, element: &Element) -> bool {
-        let wanted = self.want.ns(ns).and_then(|w| at_key(w, set, element));
+        let wanted = self.want.ns(ns).and_then(|w| at_key(w, set, element)).map(Arc::as_ref);
         if wanted == Some(element) || self.table_must_go(ns, set) {
             return false;
         }
@@ -140,34 +140,6 @@ impl Planner<'_> {
             self.work.ns_mut(ns.clone()).routes.remove(&route);
             if !makes_room {
                 self.push(Phase::DelRoutes, ns, Op::DelRoute(route));
-            }
-        }
-    }
-
-    fn del_neighs(&mut self, ns: &Ns, dying: &BTreeSet<LinkRef>) {
-        let Some(have) = self.work.ns(ns).cloned() else { return };
-        let none = NetState::default();
-        let want = self.want.ns(ns).unwrap_or(&none);
-        for neigh in have.neighs.difference(&want.neighs) {
-            let lowest = Neigh { mac: Mac([0; 6]), ..neigh.clone() };
-            let in_the_way = want
-                .neighs
-                .range(lowest..)
-                .next()
-                .is_some_and(|w| w.link == neigh.link && w.ip == neigh.ip);
-            if self.content_goes(ns, &neigh.link, dying, in_the_way) {
-                self.work.ns_mut(ns.clone()).neighs.remove(neigh);
-                if !(in_the_way && self.rigour == Rigour::Exact) {
-                    self.push(Phase::DelNeighs, ns, Op::DelNeigh(neigh.clone()));
-                }
-            }
-        }
-        for entry in have.fdb.difference(&want.fdb) {
-            if self.content_goes(ns, &entry.link, dying, false) {
-                self.work.ns_mut(ns.clone()).fdb.remove(entry);
-                if !entry_makes_room(&have, want, entry) {
-                    self.push(Phase::DelNeighs, ns, Op::DelFdb(entry.clone()));
-                }
             }
         }
     }
@@ -265,12 +237,13 @@ pub(super) fn at_key<'s>(
     state: &'s NetState,
     set: &SetId,
     element: &Element,
-) -> Option<&'s Element> {
-    let first = Element { data: Vec::new(), comment: String::new(), ..element.clone() };
-    state.elements.get(set)?.range(first..).next().filter(|found| found.key == element.key)
+) -> Option<&'s Arc<Element>> {
+    let there = state.elements.get(set)?;
+    let first = Element { key: element.key.clone(), data: Vec::new(), comment: String::new() };
+    there.range::<Element, _>(&first..).next().filter(|found| found.key == element.key)
 }
 
-fn all_elements(state: Option<&NetState>) -> Vec<(SetId, Element)> {
+fn all_elements(state: Option<&NetState>) -> Vec<(SetId, Arc<Element>)> {
     let sets = state.into_iter().flat_map(|state| &state.elements);
     sets.flat_map(|(set, elements)| elements.iter().map(|e| (set.clone(), e.clone()))).collect()
 }

@@ -112,7 +112,7 @@ fn an_element_of_ours_with_other_data_is_replaced() {
     for set in there.ns_mut(Ns::Host).elements.values_mut() {
         *set = set
             .iter()
-            .map(|e| Element { data: vec![Value::Port(9)], ..e.clone() })
+            .map(|e| Element { data: vec![Value::Port(9)], ..Element::clone(e) }.into())
             .collect::<BTreeSet<_>>();
     }
     let plan = Plan::between(&Observed(there), &want, &Scope::of(&want));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::link::has_ipv6;
 use super::tunnel::is_v6;
-use super::{Fault, Outcome, Sim, exists};
+use super::{Fault, Outcome, Sim, at, exists};
 use crate::addr::{Addr, Fdb, Neigh};
 use crate::cascade::{link_of, same_addr};
 use crate::link::{Link, LinkKind, LinkRef};
@@ -59,24 +59,28 @@ impl Sim {
     ) -> Result<Outcome, Fault> {
         let dev = match route.kind {
             RouteKind::Unicast => Some(self.device_of(ns, route)?),
-            RouteKind::Blackhole if route.via.is_some() || route.dev.is_some() => {
+            _ if route.via.is_some() || route.dev.is_some() => {
                 return Err(Fault::Invalid("a route that drops leads nowhere"));
             }
-            RouteKind::Blackhole => None,
+            RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => None,
         };
         let space = self.space(ns);
         if route.src.is_some_and(|src| !space.has_ip(src)) {
             return Err(Fault::Invalid("the source is no address of this namespace"));
         }
-        let rivals: Vec<Route> =
-            space.routes.iter().filter(|have| same_route_key(have, route)).cloned().collect();
+        let rivals: Vec<Route> = at::routes_to(space, route.dst)
+            .filter(|have| same_route_key(have, route))
+            .cloned()
+            .collect();
         if let Some(have) = rivals.first() {
             let same = same_route(have, route, Rigour::Exact);
             let may_go = have.protocol == route.protocol || have.protocol == BOOT;
             if same || mode != Mode::Replace || !may_go {
                 return exists(mode, same);
             }
-            space.routes.retain(|have| !rivals.contains(have));
+            for rival in &rivals {
+                space.routes.remove(rival);
+            }
         }
         space.routes.insert(Route { dev, ..route.clone() });
         Ok(Outcome::NEW)
@@ -84,7 +88,9 @@ impl Sim {
 
     pub(super) fn del_route(&mut self, ns: &Ns, route: &Route) -> Outcome {
         let space = self.space(ns);
-        let have = space.routes.iter().find(|have| same_route(have, route, Rigour::Exact)).cloned();
+        let have = at::routes_to(space, route.dst)
+            .find(|have| same_route(have, route, Rigour::Exact))
+            .cloned();
         Outcome::of(have.is_some_and(|have| space.routes.remove(&have)))
     }
 
@@ -96,7 +102,7 @@ impl Sim {
     ) -> Result<Outcome, Fault> {
         self.link(ns, &neigh.link)?;
         let space = self.space(ns);
-        if let Some(have) = space.neighs.iter().find(|have| same_place(have, neigh)).cloned() {
+        if let Some(have) = at::neigh(space, neigh).cloned() {
             if mode != Mode::Replace || have == *neigh {
                 return exists(mode, have == *neigh);
             }
@@ -108,9 +114,7 @@ impl Sim {
 
     pub(super) fn del_neigh(&mut self, ns: &Ns, neigh: &Neigh) -> Outcome {
         let space = self.space(ns);
-        let Some(have) = space.neighs.iter().find(|have| same_place(have, neigh)).cloned() else {
-            return Outcome::SAME;
-        };
+        let Some(have) = at::neigh(space, neigh).cloned() else { return Outcome::SAME };
         space.neighs.remove(&have);
         Outcome::undone_by(Op::AddNeigh(have))
     }
@@ -125,7 +129,10 @@ impl Sim {
         }
         let space = self.space(ns);
         if mode == Mode::Replace && !entry.is_list() {
-            space.fdb.retain(|e| e.link != entry.link || e.mac != entry.mac || e == entry);
+            let others: Vec<Fdb> = at::fdb(space, entry).filter(|e| *e != entry).cloned().collect();
+            for other in &others {
+                space.fdb.remove(other);
+            }
         }
         let is_new = space.fdb.insert(entry.clone());
         if is_new { Ok(Outcome::NEW) } else { exists(mode, true) }
@@ -217,8 +224,4 @@ fn on_link(space: &NetState, ip: IpAddr) -> impl Iterator<Item = &LinkName> {
         .map(|addr| &addr.link)
         .chain(routed.filter_map(|route| route.dev.as_ref()))
         .filter(move |name| is_up(name))
-}
-
-fn same_place(a: &Neigh, b: &Neigh) -> bool {
-    a.link == b.link && a.ip == b.ip
 }

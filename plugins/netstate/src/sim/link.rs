@@ -1,5 +1,7 @@
 //! Links of the simulated kernel.
 
+use std::mem::discriminant;
+
 use super::{Fault, Outcome, Sim, exists};
 use crate::cascade::IPV6_MIN_MTU;
 use crate::link::{BridgePort, Link, LinkChange, LinkKind, LinkRef, PeerInit};
@@ -127,17 +129,8 @@ impl Sim {
             }
             (LinkKind::Veth { .. }, None) => Err(Fault::Invalid("a veth needs a far end")),
             (_, Some(_)) => Err(Fault::Invalid("only a veth has a far end")),
-            (LinkKind::MacVlan { parent, .. }, None) => {
-                let parent = self.state.link(parent).ok_or(Fault::NoLink)?;
-                if parent.kind == LinkKind::Loopback {
-                    Err(Fault::Invalid("no macvlan on a loopback link"))
-                } else if parent.master.is_some() {
-                    Err(Fault::Busy("a bridge"))
-                } else if link.mtu > parent.mtu {
-                    Err(Fault::Invalid(LARGER_THAN_PARENT))
-                } else {
-                    Ok(())
-                }
+            (LinkKind::MacVlan { .. } | LinkKind::IpVlan(_) | LinkKind::Vlan { .. }, None) => {
+                self.check_parent(link)
             }
             (LinkKind::Vxlan(vxlan), None) => self.check_new_tunnel(vxlan),
             (LinkKind::Ipip(ipip), None) => self.check_ipip(at, ipip),
@@ -146,6 +139,26 @@ impl Sim {
                 let made = link.kind.is_made();
                 if made { Ok(()) } else { Err(Fault::NotSupported("this link cannot be made")) }
             }
+        }
+    }
+
+    fn check_parent(&self, link: &Link) -> Result<(), Fault> {
+        let parent = link.kind.lower().ok_or(Fault::NoLink)?;
+        let rival = |(_, other): (_, &Link)| {
+            other.kind.takes_parent() && discriminant(&other.kind) != discriminant(&link.kind)
+        };
+        let is_taken = link.kind.takes_parent() && self.state.children_of(parent).any(rival);
+        let parent = self.state.link(parent).ok_or(Fault::NoLink)?;
+        if parent.kind == LinkKind::Loopback {
+            Err(Fault::Invalid("a loopback link is no parent"))
+        } else if link.kind.takes_parent() && parent.master.is_some() {
+            Err(Fault::Busy("a bridge"))
+        } else if is_taken {
+            Err(Fault::Busy("links of another kind"))
+        } else if link.mtu > parent.mtu {
+            Err(Fault::Invalid(LARGER_THAN_PARENT))
+        } else {
+            Ok(())
         }
     }
 
@@ -168,14 +181,17 @@ impl Sim {
                 LinkKind::Loopback
                 | LinkKind::Veth { .. }
                 | LinkKind::MacVlan { .. }
+                | LinkKind::IpVlan(_)
+                | LinkKind::Vlan { .. }
                 | LinkKind::Vxlan(_)
                 | LinkKind::Ipip(_)
                 | LinkKind::WireGuard(_)
                 | LinkKind::Other(_) => Err(Fault::NotSupported("not a bridge")),
             },
-            LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
-                self.check_tunnel_change(link, change)
-            }
+            LinkChange::Local(_)
+            | LinkChange::Parent(_)
+            | LinkChange::Learning(_)
+            | LinkChange::TxChecksum(_) => self.check_tunnel_change(link, change),
             LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => {
                 let fits = matches!(link.kind, LinkKind::WireGuard(_));
                 if fits { Ok(()) } else { Err(Fault::NotSupported(NO_WIREGUARD)) }
@@ -204,7 +220,7 @@ impl Sim {
     fn check_can_be_port(&self, at: &LinkRef, kind: &LinkKind) -> Result<(), Fault> {
         if matches!(kind, LinkKind::Bridge { .. } | LinkKind::Loopback) || !kind.is_ethernet() {
             Err(Fault::Invalid("it cannot be a port of a bridge"))
-        } else if self.state.macvlans_on(at).next().is_some() {
+        } else if self.state.children_of(at).any(|(_, child)| child.kind.takes_parent()) {
             Err(Fault::Busy("a macvlan"))
         } else {
             Ok(())
@@ -235,6 +251,8 @@ impl Sim {
             | LinkKind::Bridge { .. }
             | LinkKind::Veth { .. }
             | LinkKind::MacVlan { .. }
+            | LinkKind::IpVlan(_)
+            | LinkKind::Vlan { .. }
             | LinkKind::Vxlan(_)
             | LinkKind::Other(_) => 0,
         };
@@ -260,10 +278,13 @@ fn with_defaults(kind: &LinkKind) -> LinkKind {
         },
         LinkKind::Vxlan(vxlan) => {
             // VXLAN_PORT's default, drivers/net/vxlan/vxlan_core.c.
-            LinkKind::Vxlan(Vxlan { port: vxlan.port.or(Some(8472)), ..vxlan.clone() })
+            let tx_checksum = vxlan.tx_checksum.or(Some(true));
+            LinkKind::Vxlan(Vxlan { port: vxlan.port.or(Some(8472)), tx_checksum, ..vxlan.clone() })
         }
         LinkKind::Loopback
         | LinkKind::Veth { .. }
+        | LinkKind::IpVlan(_)
+        | LinkKind::Vlan { .. }
         | LinkKind::Ipip(_)
         | LinkKind::WireGuard(_)
         | LinkKind::Other(_) => kind.clone(),

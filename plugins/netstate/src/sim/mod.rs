@@ -5,6 +5,7 @@
 //! connected, local and link-local routes and addresses, default sysctls. A bridge does not take
 //! its address or MTU from its ports, and every VLAN filtering attribute is supported.
 
+mod at;
 mod content;
 mod error;
 mod link;
@@ -134,6 +135,7 @@ impl Sim {
             Op::AddSet { table, set } => self.add_set(ns, table, set, mode),
             Op::InsertRule { chain, rule } => self.insert_rule(ns, chain, rule, mode),
             Op::DelRuleOf { chain, rule } => Ok(self.del_rule_of(ns, chain, rule)),
+            Op::FlushChain(chain) => Ok(self.flush_chain(ns, chain)),
             Op::AddElement { set, element } => self.add_element(ns, set, element, mode),
             Op::DelElement { set, element } => Ok(self.del_element(ns, set, element)),
         }

@@ -1,5 +1,8 @@
 //! nf_tables of the simulated kernel.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::{Fault, Outcome, Sim, exists};
 use crate::name::Ns;
 use crate::nft::{Chain, ChainId, DataType, Element, Rule, Set, SetId, Table, TableId, Value};
@@ -25,7 +28,7 @@ impl Sim {
         }
         let before = space.tables.insert(table.id.clone(), table.clone());
         let is_kept = |set: &SetId| {
-            set.table != table.id || table.sets.iter().any(|kept| kept.name == set.name)
+            set.table != table.id || table.sets.iter().any(|kept| *kept.name == *set.name)
         };
         space.elements.retain(|set, _| is_kept(set));
         Ok(Outcome { changed: true, undo: before.map(Op::AddTable) })
@@ -92,11 +95,21 @@ impl Sim {
         Outcome::NEW
     }
 
+    pub(super) fn flush_chain(&mut self, ns: &Ns, chain: &ChainId) -> Outcome {
+        match chain_mut(self.space(ns), chain) {
+            Some(chain) if !chain.rules.is_empty() => {
+                chain.rules.clear();
+                Outcome::NEW
+            }
+            Some(_) | None => Outcome::SAME,
+        }
+    }
+
     pub(super) fn add_element(
         &mut self,
         ns: &Ns,
         set: &SetId,
-        element: &Element,
+        element: &Arc<Element>,
         mode: Mode,
     ) -> Result<Outcome, Fault> {
         let space = self.space(ns);
@@ -123,15 +136,12 @@ impl Sim {
     }
 }
 
-fn at_key<'e>(
-    elements: &'e std::collections::BTreeSet<Element>,
-    element: &Element,
-) -> Option<&'e Element> {
+fn at_key<'e>(elements: &'e BTreeSet<Arc<Element>>, element: &Element) -> Option<&'e Arc<Element>> {
     elements.iter().find(|have| have.key == element.key)
 }
 
 fn set_of<'s>(space: &'s NetState, id: &SetId) -> Option<&'s Set> {
-    space.tables.get(&id.table)?.sets.iter().find(|set| set.name == id.name)
+    space.tables.get(&id.table)?.sets.iter().find(|set| *set.name == *id.name)
 }
 
 fn chain_mut<'s>(space: &'s mut NetState, id: &ChainId) -> Option<&'s mut Chain> {

@@ -1,9 +1,11 @@
 //! The part of a state that is in a scope.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::link::LinkRef;
 use crate::name::{LinkName, Ns};
+use crate::nft::{Element, SetId};
 use crate::scope::Scope;
 use crate::state::{NetState, State};
 
@@ -54,8 +56,8 @@ fn observe_elements(
     ns: &Ns,
     there: &NetState,
     scope: &Scope,
-) -> BTreeMap<crate::nft::SetId, std::collections::BTreeSet<crate::nft::Element>> {
-    let mut seen: BTreeMap<_, std::collections::BTreeSet<_>> = BTreeMap::new();
+) -> BTreeMap<SetId, BTreeSet<Arc<Element>>> {
+    let mut seen: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (_, set, asked) in scope.elements.iter().filter(|(asked_in, _, _)| asked_in == ns) {
         let found = there.elements.get(set).into_iter().flatten().find(|e| e.key == asked.key);
         if let Some(found) = found {

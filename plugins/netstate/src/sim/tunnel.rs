@@ -27,6 +27,8 @@ impl Sim {
             | LinkKind::Bridge { .. }
             | LinkKind::Veth { .. }
             | LinkKind::MacVlan { .. }
+            | LinkKind::IpVlan(_)
+            | LinkKind::Vlan { .. }
             | LinkKind::Ipip(_)
             | LinkKind::WireGuard(_)
             | LinkKind::Other(_) => false,
@@ -85,6 +87,8 @@ impl Sim {
             LinkKind::Vxlan(vxlan) if is_v6(vxlan) => parent.saturating_sub(HEADROOM6),
             LinkKind::Vxlan(_) => parent.saturating_sub(HEADROOM),
             LinkKind::MacVlan { .. }
+            | LinkKind::IpVlan(_)
+            | LinkKind::Vlan { .. }
             | LinkKind::Loopback
             | LinkKind::Bridge { .. }
             | LinkKind::Veth { .. }

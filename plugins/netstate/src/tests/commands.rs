@@ -27,7 +27,7 @@ fn run_samples(container: &str) {
     if !may_make_namespaces() {
         return;
     }
-    let names = NsNames { container: container.to_owned() };
+    let names = NsNames { container: container.to_owned(), ..NsNames::default() };
     let mut script = PREPARE.to_owned();
     for Sample { step, check, may_lack_support } in samples::all() {
         let command = step.command(&names);

@@ -7,7 +7,7 @@ use crate::{LinkKind, NsNames, Observed, Plan, Scope};
 
 #[test]
 fn operations_print_as_commands() {
-    let names = NsNames { container: "/run/netns/box".to_owned() };
+    let names = NsNames { container: "/run/netns/box".to_owned(), ..NsNames::default() };
     let mut text = String::new();
     for sample in samples::all() {
         text.push_str(&format!("{}\n", sample.step.command(&names)));
@@ -25,7 +25,7 @@ fn operations_print_without_a_namespace() {
 fn operations_print_with_the_path_or_variable_of_a_namespace() {
     let mut text = String::new();
     for container in ["/proc/4242/ns/net", "/run/with space", ""] {
-        let names = NsNames { container: container.to_owned() };
+        let names = NsNames { container: container.to_owned(), ..NsNames::default() };
         let lines = samples::all().into_iter().map(|sample| sample.step.command(&names));
         let lines = lines.filter(|line| !line.contains('\n'));
         text.push_str(&format!("# {container:?}\n{}\n", lines.collect::<Vec<_>>().join("\n")));

@@ -73,7 +73,7 @@ fn plain(mut state: State) -> State {
 
 /// What is shared may be there already: the plan takes addresses for gone that may have stayed.
 fn script(create: &Plan, between: &Plan) -> String {
-    let names = NsNames { container: "/run/netns/box".to_owned() };
+    let names = NsNames { container: "/run/netns/box".to_owned(), ..NsNames::default() };
     let mut script = PREPARE.to_owned();
     for step in create.steps.iter().chain(&between.steps) {
         let command = step.command(&names);
@@ -84,7 +84,7 @@ fn script(create: &Plan, between: &Plan) -> String {
         };
         let _ = write!(
             script,
-            "{{\n{command}\n}} 2>/run/err || {pardon} || fail $? <<'COMMAND'\n{command}\nCOMMAND\n"
+            "{{\n{command}\n}} >/run/out 2>/run/err || {pardon} || fail $? <<'COMMAND'\n{command}\nCOMMAND\n"
         );
     }
     for (ns, flag) in [("Host", ""), ("Container", "-n box")] {
@@ -129,10 +129,10 @@ fn render_link(ns: &Ns, link: &Link) -> String {
     let master = master.as_ref().map(|m| m.as_str()).unwrap_or_default();
     let (mac, alias) = (mac.unwrap(), alias.as_deref().unwrap_or_default());
     let mut tunnel = String::new();
-    if let LinkKind::Vxlan(Vxlan { id, local, parent, learning, gbp, .. }) = &link.kind {
+    if let LinkKind::Vxlan(Vxlan { id, local, parent, learning, gbp, proxy, .. }) = &link.kind {
         // Of a parent elsewhere `ip` shows the number it has there.
         let dev = parent.as_ref().filter(|at| at.ns == *ns).map(|at| at.name.as_str());
-        tunnel = format!("{id} {} {dev:?} {learning} {gbp}", local.unwrap());
+        tunnel = format!("{id} {} {dev:?} {learning} {gbp} {proxy}", local.unwrap());
     }
     format!("link {name} {} {mac} [{master}] {up} {promisc} {alias:?} {tunnel}", mtu.unwrap())
 }
@@ -206,7 +206,8 @@ fn parse_tunnel(words: &[&str]) -> Option<String> {
     let (id, local, dev) = (after(words, "id")?, after(words, "local")?, after(words, "dev"));
     let dev = dev.filter(|_| !is_far);
     let (learning, gbp) = (!words.contains(&"nolearning"), words.contains(&"gbp"));
-    Some(format!("{id} {local} {dev:?} {learning} {gbp}"))
+    let proxy = words.contains(&"proxy");
+    Some(format!("{id} {local} {dev:?} {learning} {gbp} {proxy}"))
 }
 
 fn parse_route(line: &str, words: &[&str]) -> Option<String> {

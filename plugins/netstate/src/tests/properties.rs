@@ -240,7 +240,7 @@ fn with_foreign(mut state: State) -> State {
     host.routes.insert(default);
     host.rules.insert(crate::Rule { priority: 32766, from: None, to: None, table: 254 });
     let mut table = super::states::table(1);
-    table.id.name = "filter".to_owned();
+    table.id.name = "filter".into();
     let set = crate::nft::SetId::new(&table.id, "sources");
     let ip = crate::nft::Value::Ipv4(std::net::Ipv4Addr::new(192, 0, 2, 9));
     let element = crate::nft::Element { key: vec![ip], data: Vec::new(), comment: String::new() };

@@ -86,6 +86,8 @@ pub(super) fn tunnel() -> Vxlan {
         local: Some(net("192.0.2.1/32").ip()),
         learning: false,
         gbp: false,
+        proxy: false,
+        tx_checksum: None,
     }
 }
 

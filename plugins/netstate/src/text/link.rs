@@ -12,7 +12,7 @@ pub(super) fn add(link: &Link, peer: Option<&PeerInit>, view: &View<'_>) -> Vec<
     let mut words = Words::new("link add");
     let mut born_elsewhere = None;
     if let Some(parent) = link.kind.parent() {
-        if matches!(link.kind, LinkKind::MacVlan { .. }) {
+        if link.kind.lower().is_some() {
             words.pair("link", &parent.name);
         }
         born_elsewhere = view.own.filter(|own| **own != parent.ns);
@@ -31,7 +31,9 @@ pub(super) fn add(link: &Link, peer: Option<&PeerInit>, view: &View<'_>) -> Vec<
     if is_veth {
         words.word(ONE_QUEUE);
     }
-    words.pair_if("master", link.master.as_ref());
+    // The command looks for a master where it runs, and the kernel where the link is born.
+    let late = link.master.clone().filter(|_| born_elsewhere.is_some());
+    words.pair_if("master", link.master.as_ref().filter(|_| late.is_none()));
     if link.promisc {
         words.word("promisc on");
     }
@@ -47,7 +49,10 @@ pub(super) fn add(link: &Link, peer: Option<&PeerInit>, view: &View<'_>) -> Vec<
         first.ns = Some(parent.ns.clone());
     }
     let mut lines = vec![first];
-    lines.extend(set(&link.name, &after_birth(link)));
+    let mut rest: Vec<LinkChange> = Vec::new();
+    rest.extend(late.map(|master| LinkChange::Master(Some(master))));
+    rest.extend(after_birth(link));
+    lines.extend(set(&link.name, &rest));
     lines
 }
 
@@ -67,7 +72,7 @@ pub(super) fn set(name: &LinkName, changes: &[LinkChange]) -> Vec<Line> {
             push_change(words, change);
         } else {
             let mut words = Words::new(verb.words());
-            if verb == Verb::WgSet {
+            if matches!(verb, Verb::WgSet | Verb::Features) {
                 words.word(&quote(name.as_str()));
             } else {
                 words.pair("dev", name);
@@ -75,7 +80,7 @@ pub(super) fn set(name: &LinkName, changes: &[LinkChange]) -> Vec<Line> {
             match verb {
                 Verb::IpSetVxlan => words.word("type vxlan"),
                 Verb::IpSetIpip => words.word("type ipip"),
-                Verb::IpSet | Verb::IpSetType | Verb::WgSet => {}
+                Verb::IpSet | Verb::IpSetType | Verb::WgSet | Verb::Features => {}
                 Verb::BridgeSet | Verb::VlanAdd | Verb::VlanDel => {}
             }
             push_change(&mut words, change);
@@ -101,6 +106,11 @@ fn kind(words: &mut Words, kind: &LinkKind) {
             words.word(macvlan_mode(*mode));
             words.pair_if("bcqueuelen", *bc_queue_len);
         }
+        LinkKind::IpVlan(ipvlan) => {
+            words.pair("type ipvlan mode", ipvlan.mode.word());
+            words.word(ipvlan.flag.word());
+        }
+        LinkKind::Vlan { id, .. } => words.pair("type vlan id", id),
         LinkKind::Vxlan(vxlan) => push_vxlan(words, vxlan),
         LinkKind::Ipip(ipip) => {
             words.word("type ipip");
@@ -121,6 +131,9 @@ fn push_vxlan(words: &mut Words, vxlan: &Vxlan) {
     words.word(learning(vxlan.learning));
     if vxlan.gbp {
         words.word("gbp");
+    }
+    if vxlan.proxy {
+        words.word("proxy");
     }
 }
 
@@ -153,6 +166,9 @@ fn after_birth(link: &Link) -> Vec<LinkChange> {
     if let LinkKind::WireGuard(own) = &link.kind {
         changes.extend(wireguard::changes_of(own));
     }
+    if let LinkKind::Vxlan(vxlan) = &link.kind {
+        changes.extend(vxlan.tx_checksum.map(LinkChange::TxChecksum));
+    }
     if let Some(port) = &link.port {
         changes.extend(port.hairpin.map(LinkChange::Hairpin));
         changes.extend(port.isolated.map(LinkChange::Isolated));
@@ -171,6 +187,7 @@ enum Verb {
     IpSetVxlan,
     IpSetIpip,
     WgSet,
+    Features,
     BridgeSet,
     VlanAdd,
     VlanDel,
@@ -189,6 +206,7 @@ impl Verb {
             LinkChange::Local(_) | LinkChange::Parent(_) | LinkChange::Learning(_) => {
                 Self::IpSetVxlan
             }
+            LinkChange::TxChecksum(_) => Self::Features,
             LinkChange::Source(_) => Self::IpSetIpip,
             LinkChange::ListenPort(_) | LinkChange::PrivateKey(_) => Self::WgSet,
             LinkChange::Hairpin(_) | LinkChange::Isolated(_) => Self::BridgeSet,
@@ -210,6 +228,7 @@ impl Verb {
             | Self::IpSetIpip
             | Self::BridgeSet => "link set",
             Self::WgSet => "set",
+            Self::Features => "-K",
             Self::VlanAdd => "vlan add",
             Self::VlanDel => "vlan del",
         }
@@ -219,6 +238,7 @@ impl Verb {
         match self {
             Self::IpSet | Self::IpSetType | Self::IpSetVxlan | Self::IpSetIpip => Tool::Ip,
             Self::WgSet => Tool::Wg,
+            Self::Features => Tool::Ethtool,
             Self::BridgeSet | Self::VlanAdd | Self::VlanDel => Tool::Bridge,
         }
     }
@@ -243,6 +263,7 @@ fn push_change(words: &mut Words, change: &LinkChange) {
         LinkChange::PrivateKey(_) => words.word("private-key /dev/stdin"),
         LinkChange::Parent(parent) => words.pair("dev", &parent.name),
         LinkChange::Learning(on) => words.word(learning(*on)),
+        LinkChange::TxChecksum(on) => words.pair("tx-checksum-ip-generic", on_off(*on)),
         LinkChange::VlanFiltering(on) => words.pair("type bridge vlan_filtering", u8::from(*on)),
         LinkChange::AddVlan(range) => push_vlan(words, range),
         LinkChange::DelVlan(range) => push_vids(words, range),

@@ -19,14 +19,15 @@ use shell::{Line, Place, View};
 
 /// How the namespaces of steps are written in commands.
 ///
-/// The default is for commands that are run in the host's namespace, with the container's in the
-/// variable `CNI_NETNS`.
+/// The default is for commands that are run in the host's namespace, with the others' in variables. A
+/// path below `/run/netns` is written by its name (`ip -n NAME`), any other as it is
+/// (`nsenter --net=PATH ip`), and an empty one as the variable (`nsenter --net="$CNI_NETNS" ip`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NsNames {
-    /// Path of the container's namespace. One below `/run/netns` is written by its name
-    /// (`ip -n NAME`), any other by its path (`nsenter --net=PATH ip`), and an empty one as the
-    /// variable (`nsenter --net="$CNI_NETNS" ip`).
+    /// Path of the container's namespace, or the variable `CNI_NETNS`.
     pub container: String,
+    /// Path of the overlay network's namespace, or the variable `OVERLAY_NETNS`.
+    pub overlay: String,
 }
 
 impl Step {
@@ -72,24 +73,23 @@ impl fmt::Display for Plan {
 
 impl NsNames {
     fn place(&self, ns: &Ns) -> Place<'_> {
-        match ns {
-            Ns::Host => Place::Here,
-            Ns::Container if self.container.is_empty() => Place::Variable,
-            Ns::Container => match self.name() {
-                Some(name) => Place::Named(name),
-                None => Place::Path(&self.container),
-            },
+        let (path, variable) = match ns {
+            Ns::Host => return Place::Here,
+            Ns::Container => (&self.container, "CNI_NETNS"),
+            Ns::Overlay => (&self.overlay, "OVERLAY_NETNS"),
+        };
+        if path.is_empty() {
+            return Place::Variable(variable);
         }
+        name(path).map_or(Place::Path(path), Place::Named)
     }
+}
 
-    /// The name that `ip netns` knows the container's namespace by.
-    fn name(&self) -> Option<&str> {
-        let path = self.container.as_str();
-        let name =
-            path.strip_prefix("/run/netns/").or_else(|| path.strip_prefix("/var/run/netns/"))?;
-        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('-');
-        plain.then_some(name)
-    }
+/// The name that `ip netns` knows a namespace by.
+fn name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/run/netns/").or_else(|| path.strip_prefix("/var/run/netns/"))?;
+    let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('-');
+    plain.then_some(name)
 }
 
 fn lines(op: &Op, replace: bool, view: &View<'_>) -> Vec<Line> {
@@ -117,6 +117,7 @@ fn lines(op: &Op, replace: bool, view: &View<'_>) -> Vec<Line> {
         Op::AddSet { table, set } => nft::add_set(table, set),
         Op::InsertRule { chain, rule } => nft::insert_rule(chain, rule),
         Op::DelRuleOf { chain, rule } => nft::del_rule(chain, rule),
+        Op::FlushChain(chain) => nft::flush_chain(chain),
         Op::AddElement { set, element } => nft::add_element(set, element),
         Op::DelElement { set, element } => nft::del_element(set, element),
     }

@@ -3,7 +3,7 @@
 use super::shell::{Line, Tool, quote};
 use crate::nft::{
     Chain, ChainId, Element, Rule, Set, SetId, Table, TableId, nft_chain, nft_element, nft_rule,
-    nft_set_type, nft_table, quoted,
+    nft_set_spec, nft_table, quoted,
 };
 
 /// The table and all in it, in one transaction. nft 1.0.6 ignores the block of `create table` but
@@ -28,7 +28,7 @@ pub(super) fn add_chain(table: &TableId, chain: &Chain) -> Vec<Line> {
 
 pub(super) fn add_set(table: &TableId, set: &Set) -> Vec<Line> {
     let word = if set.data.is_empty() { "set" } else { "map" };
-    let spec = quote(&format!("{{ type {}; }}", nft_set_type(set)));
+    let spec = quote(&format!("{{ {}; }}", nft_set_spec(set)));
     nft(format!("add {word} {} {} {spec}", quote_id(table), quote(&set.name)))
 }
 
@@ -37,6 +37,10 @@ pub(super) fn insert_rule(chain: &ChainId, rule: &Rule) -> Vec<Line> {
 }
 
 /// nft removes rules by their handle only, so the handle of the first equal rule is looked up.
+pub(super) fn flush_chain(chain: &ChainId) -> Vec<Line> {
+    nft(format!("flush chain {}", quote_chain(chain)))
+}
+
 pub(super) fn del_rule(chain: &ChainId, rule: &Rule) -> Vec<Line> {
     let chain = quote_chain(chain);
     let pattern = quote(&format!(

@@ -32,8 +32,8 @@ pub(super) fn del_addr(addr: &Addr) -> Vec<Line> {
 
 pub(super) fn route(verb: &str, route: &Route) -> Vec<Line> {
     let mut words = Words::new(&format!("route {verb}"));
-    if route.kind == RouteKind::Blackhole {
-        words.word("blackhole");
+    if let Some(word) = route.kind.word() {
+        words.word(word);
     }
     if route.dst.prefix() == 0 {
         words.word("default");
@@ -121,7 +121,7 @@ pub(super) fn sysctl(key: &SysctlKey, value: &str, optional: bool) -> Vec<Line> 
 
 /// What `ip route` takes for the scope where it is told nothing depends on the next hop.
 fn push_scope(words: &mut Words, route: &Route) {
-    let is_far = route.via.is_some() || route.kind == RouteKind::Blackhole;
+    let is_far = route.via.is_some() || route.kind != RouteKind::Unicast;
     let default = if is_far { RouteScope::Universe } else { RouteScope::Link };
     if route.dst.is_ipv6() || route.scope == default {
         return;

@@ -15,6 +15,7 @@ pub(super) enum Tool {
     Nft,
     Sysctl,
     Wg,
+    Ethtool,
 }
 
 /// One command.
@@ -34,7 +35,7 @@ pub(super) enum Place<'a> {
     Here,
     Named(&'a str),
     Path(&'a str),
-    Variable,
+    Variable(&'static str),
 }
 
 /// From where an operation sees the other namespaces.
@@ -56,12 +57,13 @@ impl View<'_> {
         match (self.names, target) {
             (None, Ns::Host) => None,
             (None, Ns::Container) => Some("container".to_owned()),
+            (None, Ns::Overlay) => Some("overlay".to_owned()),
             // The shell that runs the commands is in the host's namespace.
-            (Some(_), Ns::Host) => Some("/proc/$$/ns/net".to_owned()),
-            (Some(names), Ns::Container) => Some(match names.place(target) {
+            (Some(names), _) => Some(match names.place(target) {
+                Place::Here => "/proc/$$/ns/net".to_owned(),
                 Place::Named(name) => quote(name),
                 Place::Path(path) => quote(path),
-                Place::Variable | Place::Here => "\"$CNI_NETNS\"".to_owned(),
+                Place::Variable(variable) => format!("\"${variable}\""),
             }),
         }
     }
@@ -135,16 +137,17 @@ fn program(tool: Tool, place: &Place<'_>) -> String {
         Tool::Nft => "nft",
         Tool::Sysctl => "sysctl",
         Tool::Wg => "wg",
+        Tool::Ethtool => "ethtool",
     };
     match (place, tool) {
         (Place::Here, _) => name.to_owned(),
         (Place::Named(ns), Tool::Ip | Tool::Ip6 | Tool::Bridge) => {
             format!("{name} -n {}", quote(ns))
         }
-        (Place::Named(ns), Tool::Nft | Tool::Sysctl | Tool::Wg) => {
+        (Place::Named(ns), Tool::Nft | Tool::Sysctl | Tool::Wg | Tool::Ethtool) => {
             format!("ip netns exec {} {name}", quote(ns))
         }
         (Place::Path(path), _) => format!("nsenter --net={} {name}", quote(path)),
-        (Place::Variable, _) => format!("nsenter --net=\"$CNI_NETNS\" {name}"),
+        (Place::Variable(variable), _) => format!("nsenter --net=\"${variable}\" {name}"),
     }
 }

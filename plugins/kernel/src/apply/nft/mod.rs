@@ -46,7 +46,7 @@ pub(super) fn run(work: &mut Work<'_>, ns: &Ns, steps: &[Step]) {
                 if !again {
                     left.remove(at);
                     let error = explain(work.kernel, ns, step, refusal);
-                    work.fail(step, error);
+                    refuse(work, step, error);
                 }
             }
         }
@@ -68,6 +68,7 @@ enum About<'s> {
     AddSet(&'s TableId, &'s Set),
     InsertRule(&'s ChainId, &'s Rule),
     DelRuleOf(&'s ChainId, &'s Rule),
+    FlushChain(&'s ChainId),
     AddElement(&'s SetId, &'s Element),
     DelElement(&'s SetId, &'s Element),
 }
@@ -81,6 +82,7 @@ impl<'s> Item<'s> {
             Op::AddSet { table, set } => About::AddSet(table, set),
             Op::InsertRule { chain, rule } => About::InsertRule(chain, rule),
             Op::DelRuleOf { chain, rule } => About::DelRuleOf(chain, rule),
+            Op::FlushChain(chain) => About::FlushChain(chain),
             Op::AddElement { set, element } => About::AddElement(set, element),
             Op::DelElement { set, element } => About::DelElement(set, element),
             Op::AddLink { .. }
@@ -108,7 +110,9 @@ impl<'s> Item<'s> {
         match self.about {
             About::AddTable(table) => &table.id,
             About::DelTable(id) | About::AddChain(id, _) | About::AddSet(id, _) => id,
-            About::InsertRule(chain, _) | About::DelRuleOf(chain, _) => &chain.table,
+            About::InsertRule(chain, _) | About::DelRuleOf(chain, _) | About::FlushChain(chain) => {
+                &chain.table
+            }
             About::AddElement(set, _) | About::DelElement(set, _) => &set.table,
         }
     }
@@ -131,10 +135,17 @@ fn prepare<'s>(
         match asked.need(work.kernel, ns, &item) {
             Ok(Need::Send(handle)) => kept.push((item, handle)),
             Ok(Need::Nothing) => work.done(item.step, false, None),
-            Err(error) => work.fail(item.step, error),
+            Err(error) => refuse(work, item.step, error),
         }
     }
     Ok(kept)
+}
+
+/// Of a plan that makes something none of a transaction is done without a step of it, be it a removal:
+/// a rule that is put in another place would be there twice.
+fn refuse(work: &mut Work<'_>, step: &Step, error: Error) {
+    work.fail(step, error);
+    work.stopped |= !work.teardown;
 }
 
 /// Sends the steps as one transaction.
@@ -191,6 +202,7 @@ fn put(batch: &mut Batch, at: usize, item: &Item<'_>, handle: Option<u64>) {
         About::DelRuleOf(chain, _) => {
             handle.into_iter().for_each(|handle| nft::del_rule(batch, chain, handle));
         }
+        About::FlushChain(chain) => nft::flush_chain(batch, chain),
         About::AddElement(set, element) => nft::add_element(batch, set, element),
         About::DelElement(set, element) => nft::del_element(batch, set, &element.key),
     }

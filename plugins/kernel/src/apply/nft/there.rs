@@ -17,6 +17,8 @@ const KEYS: usize = 64;
 pub(super) struct Asked<'s> {
     /// Tables that the transaction itself removes: what is in them now does not matter.
     replaced: BTreeSet<&'s TableId>,
+    /// Elements that it removes, whose keys are free then.
+    freed: BTreeSet<(&'s SetId, &'s [Value])>,
     /// What holds each key that was asked for, in the order of the steps.
     elements: std::vec::IntoIter<Option<RawElement>>,
 }
@@ -40,7 +42,7 @@ impl<'s> Asked<'s> {
         for keys in keys.chunks(KEYS) {
             elements.extend(kernel.raw_elements(ns, keys)?);
         }
-        Ok(Self { replaced, elements: elements.into_iter() })
+        Ok(Self { replaced, freed: BTreeSet::new(), elements: elements.into_iter() })
     }
 
     /// Whether a step has to be sent; to be asked in the order of the steps.
@@ -51,7 +53,7 @@ impl<'s> Asked<'s> {
         &mut self,
         kernel: &mut Kernel,
         ns: &Ns,
-        item: &Item<'_>,
+        item: &Item<'s>,
     ) -> Result<Need, Error> {
         let found = key(item, &self.replaced).and_then(|_| self.elements.next().flatten());
         let looked_at = item.is_ensured() && !self.replaced.contains(item.table());
@@ -65,11 +67,20 @@ impl<'s> Asked<'s> {
             About::InsertRule(chain, rule) if looked_at => {
                 Ok(unless(handle(kernel, ns, chain, rule)?.is_some()))
             }
+            About::AddElement(set, element)
+                if looked_at && self.freed.contains(&(set, element.key.as_slice())) =>
+            {
+                Ok(Need::Send(None))
+            }
             About::AddElement(_, element) if looked_at => {
                 same_element(item.step, element, found.as_ref())
             }
             About::DelElement(set, element) if !self.replaced.contains(&set.table) => {
-                Ok(unless(!found.is_some_and(|found| holds(element, &found))))
+                let goes = found.is_some_and(|found| holds(element, &found));
+                if goes {
+                    self.freed.insert((set, element.key.as_slice()));
+                }
+                Ok(unless(!goes))
             }
             About::DelRuleOf(chain, rule) => {
                 let handle = handle(kernel, ns, chain, rule)?;
@@ -82,6 +93,7 @@ impl<'s> Asked<'s> {
             | About::AddChain(..)
             | About::AddSet(..)
             | About::InsertRule(..)
+            | About::FlushChain(_)
             | About::AddElement(..) => Ok(Need::Send(None)),
         }
     }
@@ -102,6 +114,7 @@ fn key(item: &Item<'_>, replaced: &BTreeSet<&TableId>) -> Option<(SetId, Vec<Val
         | About::AddSet(..)
         | About::InsertRule(..)
         | About::DelRuleOf(..)
+        | About::FlushChain(_)
         | About::AddElement(..) => return None,
     };
     (!replaced.contains(&set.table)).then(|| (set.clone(), element.key.clone()))

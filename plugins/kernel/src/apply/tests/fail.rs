@@ -25,7 +25,7 @@ fn everything() -> Plan {
         comment: "net/c1/eth0".to_owned(),
     };
     let set = SetId::new(&id, "s");
-    let add = |last| Op::AddElement { set: set.clone(), element: element(last) };
+    let add = |last| Op::AddElement { set: set.clone(), element: element(last).into() };
     let mut all = attach();
     all.steps.extend(
         plan([
@@ -98,7 +98,7 @@ fn dies(at: usize) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "apply::tests::fail::a_child_applies_all_there_is", "--nocapture"])
         .env(CONTAINER, "/run/container")
-        .env("NETD_INJECT", format!("kill:{at}"))
+        .env("NETD_INJECT", format!("message:kill:{at}"))
         .output()
         .unwrap()
         .status;

@@ -39,11 +39,11 @@ fn element(port: u16, last: u8, comment: &str) -> Element {
 }
 
 fn add(mode: Mode, element: Element) -> (Ns, Mode, Op) {
-    (Ns::Host, mode, Op::AddElement { set: ports(), element })
+    (Ns::Host, mode, Op::AddElement { set: ports(), element: element.into() })
 }
 
 fn del(element: Element) -> (Ns, Mode, Op) {
-    (Ns::Host, Mode::Fresh, Op::DelElement { set: ports(), element })
+    (Ns::Host, Mode::Fresh, Op::DelElement { set: ports(), element: element.into() })
 }
 
 fn ensure_table(comment: &str) -> (Ns, Mode, Op) {
@@ -74,12 +74,12 @@ fn a_table_is_made_once_and_its_elements_with_it() {
         scope.tables.insert((Ns::Host, id()));
         scope.tables.insert((Ns::Host, TableId::new(Family::Bridge, "t")));
         for last in 2..5 {
-            scope.elements.insert((Ns::Host, ports(), element(8000 + last, 9, "")));
+            scope.elements.insert((Ns::Host, ports(), element(8000 + last, 9, "").into()));
         }
         let seen = kernel.observe(&scope).unwrap();
         let seen = seen.0.ns(&Ns::Host).unwrap();
         assert_eq!(seen.tables.values().map(|t| t.comment.as_str()).collect::<Vec<_>>(), ["v1"]);
-        let elements: Vec<&Element> = seen.elements[&ports()].iter().collect();
+        let elements: Vec<&Element> = seen.elements[&ports()].iter().map(AsRef::as_ref).collect();
         assert_eq!(elements, [&element(8002, 2, "me"), &element(8003, 3, "me")]);
     });
 }

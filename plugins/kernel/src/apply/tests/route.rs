@@ -104,6 +104,56 @@ fn a_route_that_leads_elsewhere_is_an_error_that_names_both() {
 }
 
 #[test]
+fn a_route_of_nobody_s_that_drops_gives_way_to_one_that_replaces_it() {
+    in_new_host(|| {
+        host_with_link();
+        for (ip, dst, via) in
+            [("ip -4", "10.9.0.0/16", "10.0.0.1"), ("ip -6", "fd09::/64", "fd00::1")]
+        {
+            let lead = Route {
+                via: Some(via.parse().unwrap()),
+                ..Route::new(dst.parse().unwrap(), name("e0"))
+            };
+            let blackhole = Route::blackhole(dst.parse().unwrap());
+            for wanted in [lead, blackhole] {
+                for kind in ["blackhole", "unreachable", "prohibit"] {
+                    sh(&format!("{ip} route replace {kind} {dst}"));
+                    let op = Op::AddRoute(wanted.clone());
+                    let command = plan([(Ns::Host, Mode::Replace, op)]);
+                    applied(&mut Kernel::open(None), &command);
+                    let there = sh(&format!("{ip} route show {dst}"));
+                    let word = wanted.kind.word().unwrap_or(dst);
+                    assert!(there.starts_with(word), "{kind} to {command:?}: {there}");
+                    sh(&format!("{ip} route flush exact {dst}"));
+                }
+            }
+        }
+    });
+}
+
+/// The gateway of a peer's route is an address of the peer's own subnet.
+#[test]
+fn a_route_of_nobody_s_that_leads_the_gateway_of_another_away_gives_way_to_it() {
+    in_new_host(|| {
+        host_with_link();
+        for (ip, dst, via) in
+            [("ip -4", "10.9.0.0/16", "10.9.0.0"), ("ip -6", "fd09::/64", "fd09::")]
+        {
+            sh(&format!("{ip} route add {dst} dev e1"));
+            let wanted = Route {
+                via: Some(via.parse().unwrap()),
+                onlink: true,
+                ..Route::new(dst.parse().unwrap(), name("e0"))
+            };
+            let command = plan([(Ns::Host, Mode::Replace, Op::AddRoute(wanted))]);
+            applied(&mut Kernel::open(None), &command);
+            let there = sh(&format!("{ip} route show {dst}"));
+            assert!(there.contains("dev e0") && !there.contains("dev e1"), "{there}");
+        }
+    });
+}
+
+#[test]
 fn the_kernels_own_words_are_in_the_error() {
     in_new_host(|| {
         host_with_link();

@@ -55,8 +55,11 @@ pub(super) fn elements() -> Vec<(SetId, Element)> {
         ("long6", element(&[v6.clone(), Value::Proto(132), port.clone(), link.clone()], &[], "b")),
         ("genuine", element(&[link, mac], &[], "")),
         ("to4", element(&[tcp.clone(), Value::Port(80)], &[v4.clone(), port.clone()], "c")),
-        ("to6", element(&[v6.clone(), tcp, Value::Port(80)], &[v6, port.clone()], "d")),
-        ("single", element(&[v4], &[port], "")),
+        ("to6", element(&[v6.clone(), tcp, Value::Port(80)], &[v6.clone(), port.clone()], "d")),
+        ("single", element(std::slice::from_ref(&v4), &[port], "")),
+        ("vni", element(&[Value::Vni(0x80_0001)], &[], "n")),
+        ("far4", element(&[v4, Value::Vni(7)], &[], "n")),
+        ("far6", element(&[v6, Value::Vni(0xff_ffff)], &[], "n")),
     ];
     all.into_iter().map(|(set, element)| (SetId::new(&table, set), element)).collect()
 }
@@ -110,8 +113,12 @@ fn dnat(family: Family, fields: &[Field], map: &str) -> Stmt {
     Stmt::DnatMap { family, fields: fields.to_vec(), map: map.to_owned() }
 }
 
+fn snat(family: Family, fields: &[Field], map: &str) -> Stmt {
+    Stmt::SnatMap { family, fields: fields.to_vec(), map: map.to_owned() }
+}
+
 fn sets() -> Vec<Set> {
-    use DataType::{EtherAddr, Ifname, InetProto, InetService, Ipv4Addr, Ipv6Addr};
+    use DataType::{EtherAddr, Ifname, InetProto, InetService, Ipv4Addr, Ipv6Addr, Vni};
     vec![
         set("one4", &[Ipv4Addr], &[]),
         set("one6", &[Ipv6Addr], &[]),
@@ -125,6 +132,11 @@ fn sets() -> Vec<Set> {
         set("to4", &[InetProto, InetService], &[Ipv4Addr, InetService]),
         set("to6", &[Ipv6Addr, InetProto, InetService], &[Ipv6Addr, InetService]),
         set("single", &[Ipv4Addr], &[InetService]),
+        set("as4", &[Ipv4Addr, Ifname], &[Ipv4Addr]),
+        set("as6", &[Ipv6Addr, Ifname], &[Ipv6Addr]),
+        set("vni", &[Vni], &[]),
+        set("far4", &[Ipv4Addr, Vni], &[]),
+        set("far6", &[Ipv6Addr, Vni], &[]),
     ]
 }
 
@@ -132,7 +144,7 @@ fn inet() -> Table {
     use ChainKind::{Filter, Nat};
     use Field::{
         EtherSaddr, Iifname, Ip6Daddr, Ip6Saddr, IpDaddr, IpSaddr, L4Proto, Oifname, ThDport,
-        ThSport,
+        ThSport, Vni,
     };
     use Stmt::{Accept, Counter, Drop, Return};
     let v4 = |text: &str| Value::Ipv4(text.parse().unwrap());
@@ -140,6 +152,8 @@ fn inet() -> Table {
     let link = |text| Value::Ifname(name(text));
     let mac = Value::Mac(Mac([2, 0, 0, 0, 0, 1]));
     let user = || Stmt::Jump("user".to_owned());
+    let udp = || cmp(L4Proto, false, Value::Proto(17));
+    let vxlan = || cmp(ThDport, false, Value::Port(4789));
     let rules = vec![
         vec![user()],
         vec![cmp(IpSaddr, false, v4("10.0.0.1")), Accept],
@@ -163,6 +177,14 @@ fn inet() -> Table {
         vec![is_in(&[IpDaddr, L4Proto, ThDport, Iifname], false, "long4"), Accept],
         vec![is_in(&[Ip6Daddr, L4Proto, ThDport, Oifname], true, "long6"), Accept],
         vec![is_in(&[Iifname, EtherSaddr], true, "genuine"), Drop],
+        vec![
+            udp(),
+            vxlan(),
+            is_in(&[Vni], false, "vni"),
+            is_in(&[IpSaddr, Vni], true, "far4"),
+            Drop,
+        ],
+        vec![udp(), vxlan(), cmp(Vni, true, Value::Vni(0x80_0001)), Accept],
         vec![Stmt::CtState(vec![CtState::Established, CtState::Related]), Accept],
         vec![Stmt::CtState(vec![CtState::Invalid]), Drop],
         vec![Stmt::CtState(vec![CtState::New]), Stmt::CtStatusDnat, Accept],
@@ -179,6 +201,11 @@ fn inet() -> Table {
             masquerade(false),
         ],
         vec![Stmt::Mark { mask: 0x4000, value: 0x4000 }, masquerade(true)],
+        vec![snat(Family::Ip, &[IpSaddr, Iifname], "as4")],
+        vec![
+            cmp(Oifname, true, Value::Ifname(name("lo"))),
+            snat(Family::Ip6, &[Ip6Saddr, Iifname], "as6"),
+        ],
         vec![is_in(&[IpSaddr], true, "nets4"), is_in(&[IpDaddr], false, "nets4"), Return],
         vec![is_in(&[Ip6Saddr], true, "nets6"), is_in(&[Ip6Daddr], false, "nets6"), Return],
         vec![masquerade(false)],

@@ -1,5 +1,7 @@
 //! What is on links, sysctls and tables.
 
+use std::sync::Arc;
+
 use super::{apply, done, ensure, name, net, set, veth, with_bridge};
 use crate::nft::{DataType, Element, Family, Set, SetId, Table, TableId, Value};
 use crate::sim::{Fault, Sim};
@@ -127,7 +129,8 @@ fn an_element_needs_its_set_and_its_types() {
             key: vec![Value::Port(port)],
             data: Vec::new(),
             comment: owner.to_owned(),
-        },
+        }
+        .into(),
     };
     assert_eq!(apply(&mut sim, element(80, "a")), Err(Fault::NotFound));
     done(&mut sim, Op::AddTable(table.clone()));
@@ -137,7 +140,7 @@ fn an_element_needs_its_set_and_its_types() {
     assert_eq!(ensure(&mut sim, element(80, "a")), Ok(false));
     assert_eq!(ensure(&mut sim, element(80, "b")), Err(Fault::Differs));
     let wrong = Element { key: vec![Value::Proto(6)], data: Vec::new(), comment: String::new() };
-    let wrong = Op::AddElement { set: set.clone(), element: wrong };
+    let wrong = Op::AddElement { set: set.clone(), element: wrong.into() };
     assert!(matches!(apply(&mut sim, wrong), Err(Fault::Invalid(_))));
 }
 
@@ -147,7 +150,7 @@ fn another_version_of_a_table_keeps_elements_and_can_be_undone() {
     let old = table();
     let set = SetId::new(&old.id, "ports");
     let key = vec![Value::Port(80)];
-    let element = Element { key, data: Vec::new(), comment: String::new() };
+    let element = Arc::new(Element { key, data: Vec::new(), comment: String::new() });
     done(&mut sim, Op::AddTable(old.clone()));
     done(&mut sim, Op::AddElement { set: set.clone(), element: element.clone() });
     let new = Table { comment: "schema 2".to_owned(), ..old.clone() };

@@ -2,8 +2,8 @@
 
 use super::{Sample, at, container, host, name};
 use crate::{
-    Ipip, Link, LinkChange, LinkKind, LinkRef, Mac, MacVlanMode, Ns, Op, PeerInit, PublicKey,
-    Secret, VlanRange, WgPeer, WireGuard,
+    IpVlan, IpVlanFlag, IpVlanMode, Ipip, Link, LinkChange, LinkKind, LinkRef, Mac, MacVlanMode,
+    Ns, Op, PeerInit, PublicKey, Secret, VlanRange, WgPeer, WireGuard,
 };
 
 pub(super) fn links() -> Vec<Sample> {
@@ -43,6 +43,8 @@ pub(super) fn links() -> Vec<Sample> {
             .shows("ip -n box -d link show dev mv0 | grep -q 'macvlan.*bridge.*bcqueuelen 2000'"),
         host(Op::AddLink { link: macvlan(Ns::Host, "mv1"), peer: None })
             .shows("ip -d link show dev mv1 | grep -q 'macvlan'"),
+        container(Op::AddLink { link: ipvlan(), peer: None }).maybe(),
+        host(Op::AddLink { link: vlan(), peer: None }).maybe(),
         host(Op::AddLink { link: filtering, peer: None }).maybe(),
         host(set("vethab12", port_changes()))
             .shows("bridge -d link show dev vethab12 | grep -q 'hairpin on.*isolated on'"),
@@ -63,6 +65,8 @@ pub(super) fn links() -> Vec<Sample> {
         host(set("wg0", vec![LinkChange::ListenPort(51821)])).maybe(),
         host(Op::AddWgPeer(wg_peer())).maybe(),
         host(Op::DelWgPeer(wg_peer())).maybe(),
+        host(set("vx", vec![LinkChange::TxChecksum(false)]))
+            .shows("ethtool -k vx | grep -q 'tx-checksum-ip-generic: off'"),
         host(set("ipip0", vec![LinkChange::Source([192, 0, 2, 2].into())])).maybe(),
     ]
 }
@@ -97,6 +101,18 @@ fn macvlan(parent_ns: Ns, link: &str) -> Link {
     let parent = LinkRef { ns: parent_ns, name: name("vback") };
     let kind = LinkKind::MacVlan { parent, mode: MacVlanMode::Bridge, bc_queue_len: Some(2000) };
     Link { mtu: Some(1300), ..Link::new(name(link), kind) }
+}
+
+/// On a link of its own: one that macvlans are on takes no ipvlan.
+fn ipvlan() -> Link {
+    let parent = LinkRef { ns: Ns::Host, name: name("cni0") };
+    let kind = IpVlan { parent, mode: IpVlanMode::L3s, flag: IpVlanFlag::Private };
+    Link::new(name("iv0"), LinkKind::IpVlan(kind))
+}
+
+fn vlan() -> Link {
+    let kind = LinkKind::Vlan { parent: at(Ns::Host, "cni0"), id: 10 };
+    Link::new(name("cni0.10"), kind)
 }
 
 fn port_changes() -> Vec<LinkChange> {

@@ -1,5 +1,7 @@
 //! nf_tables.
 
+use std::sync::Arc;
+
 use super::{Sample, container, host, ip, name, net};
 use crate::Op;
 use crate::nft::{
@@ -13,6 +15,16 @@ pub(super) fn tables() -> Vec<Sample> {
     let user = ChainId { table: id.clone(), name: "user".to_owned() };
     let late = Chain { name: "late".to_owned(), hook: None, rules: vec![drop_rule()] };
     let set = Set { name: "macs".to_owned(), key: vec![DataType::EtherAddr], data: Vec::new() };
+    let far = Set {
+        name: "far4".to_owned(),
+        key: vec![DataType::Ipv4Addr, DataType::Vni],
+        data: Vec::new(),
+    };
+    let far_one = Element {
+        key: vec![Value::from(ip("192.0.2.2")), Value::Vni(0x80_0001)],
+        data: Vec::new(),
+        comment: "n".to_owned(),
+    };
     let map = Set { name: "extra".to_owned(), data: vec![DataType::Ipv4Addr], ..set.clone() };
     let (guarded, ports) = (SetId::new(&id, "guarded"), SetId::new(&id, "ports4"));
     vec![
@@ -21,6 +33,9 @@ pub(super) fn tables() -> Vec<Sample> {
         host(Op::AddChain { table: id.clone(), chain: late })
             .shows("nft list chain inet netd late | grep -q drop"),
         host(Op::AddSet { table: id.clone(), set }).shows("nft list set inet netd macs"),
+        host(Op::AddSet { table: id.clone(), set: far }).shows("nft list set inet netd far4"),
+        host(Op::AddElement { set: SetId::new(&id, "far4"), element: far_one.into() })
+            .shows("nft list set inet netd far4 | grep -q '192.0.2.2 . 0x800001 comment \"n\"'"),
         host(Op::AddSet { table: id.clone(), set: map }).shows("nft list map inet netd extra"),
         host(Op::InsertRule { chain: user.clone(), rule: drop_rule() }).plain(),
         host(Op::InsertRule { chain: user.clone(), rule: accept_rule() }).plain(),
@@ -31,6 +46,8 @@ pub(super) fn tables() -> Vec<Sample> {
             .shows("! ip netns exec box nft list chain inet netd user | grep -q accept"),
         host(Op::DelRuleOf { chain: user, rule: drop_rule() })
             .shows("! nft list chain inet netd user | grep -q drop"),
+        host(Op::FlushChain(ChainId { table: id.clone(), name: "late".to_owned() }))
+            .shows("! nft list chain inet netd late | grep -q drop"),
         host(Op::AddElement { set: guarded.clone(), element: guard("cni0") }).shows(
             "nft list set inet netd guarded | grep -q '10.1.0.2 . \"cni0\" comment \"box eth0\"'",
         ),
@@ -122,15 +139,16 @@ fn drop_rule() -> NftRule {
     NftRule(vec![Stmt::CmpNet { field: Field::IpSaddr, ne: true, net }, Stmt::Drop])
 }
 
-fn guard(bridge: &str) -> Element {
+fn guard(bridge: &str) -> Arc<Element> {
     let key = vec![Value::from(ip("10.1.0.2")), Value::Ifname(name(bridge))];
-    Element { key, data: Vec::new(), comment: "box eth0".to_owned() }
+    Element { key, data: Vec::new(), comment: "box eth0".to_owned() }.into()
 }
 
-fn port() -> Element {
+fn port() -> Arc<Element> {
     Element {
         key: vec![Value::Proto(6), Value::Port(8080)],
         data: vec![Value::from(ip("10.1.0.2")), Value::Port(80)],
         comment: "it's $HOME \"box\"".to_owned(),
     }
+    .into()
 }

@@ -181,6 +181,8 @@ fn tunnel(index: usize, parent: Option<LinkRef>, local: u8, flags: u8) -> Vxlan 
         local: Some(ip(local & 2 != 0, 20, 1 + (local & 1))),
         learning: flags & 2 != 0,
         gbp,
+        proxy: flags & 16 != 0,
+        tx_checksum: Some(flags & 8 != 0),
     }
 }
 

@@ -74,7 +74,7 @@ fn kind_recipes() -> impl Strategy<Value = KindRecipe> {
         2 => Just(KindRecipe::None),
         2 => any::<bool>().prop_map(|filtering| KindRecipe::Bridge { filtering }),
         1 => Just(KindRecipe::Dummy),
-        2 => (0..NAMES.len(), 0..4u8, 0..16u8)
+        2 => (0..NAMES.len(), 0..4u8, 0..32u8)
             .prop_map(|(parent, local, flags)| KindRecipe::Vxlan { parent, local, flags }),
         2 => (0..NAMES.len(), any::<bool>())
             .prop_map(|(parent, private)| KindRecipe::MacVlan { parent, private }),
