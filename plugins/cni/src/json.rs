@@ -19,6 +19,7 @@ mod decode;
 mod fault;
 mod inside;
 mod object;
+mod sink;
 mod value;
 
 pub use object::Object;
@@ -28,6 +29,7 @@ use crate::error::Error;
 use decode::{Decoder, Path};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sink::Sink;
 
 /// Reads a document. Bytes that are no UTF-8 become U+FFFD.
 ///
@@ -73,13 +75,22 @@ pub fn decode_field<T: DeserializeOwned>(
 
 /// Writes a value as CNI prints it: indented by four spaces, no newline at the end.
 pub fn pretty(value: &impl Serialize) -> String {
-    let mut bytes = Vec::with_capacity(512);
     let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, indent);
+    String::from_utf8(written(value, indent)).unwrap_or_default()
+}
+
+/// Writes a value for programs, without white space.
+pub fn compact(value: &impl Serialize) -> Vec<u8> {
+    written(value, serde_json::ser::CompactFormatter)
+}
+
+fn written(value: &impl Serialize, format: impl serde_json::ser::Formatter) -> Vec<u8> {
+    let mut sink = Sink(Vec::with_capacity(512));
+    let mut serializer = serde_json::Serializer::with_formatter(&mut sink, format);
     // Writing to memory cannot fail, and what is given here has only string keys.
     let written = value.serialize(&mut serializer);
     debug_assert!(written.is_ok(), "a value without a JSON form");
-    String::from_utf8(bytes).unwrap_or_default()
+    sink.0
 }
 
 /// `path.key`, or `key` at the root.

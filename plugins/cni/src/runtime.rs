@@ -27,6 +27,9 @@ use crate::json::Object;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Where runtimes look for network lists, unless told otherwise.
+pub const CONF_DIR: &str = "/etc/cni/net.d";
+
 /// Where lists, plugins and results are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -45,7 +48,7 @@ impl Runtime {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            conf_dirs: vec![PathBuf::from("/etc/cni/net.d")],
+            conf_dirs: vec![PathBuf::from(CONF_DIR)],
             plugin_dirs: vec![PathBuf::from("/opt/cni/bin")],
             cache_dir: PathBuf::from("/var/lib/cni"),
             lock_wait: Duration::from_secs(30),

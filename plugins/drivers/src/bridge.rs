@@ -4,6 +4,7 @@
 //! host and outlive them; the veth pair belongs to one attachment.
 
 mod port;
+mod standing;
 
 use std::net::IpAddr;
 
@@ -16,6 +17,7 @@ use netstate::{
 use crate::Owner;
 
 pub use port::{Port, PortVlans};
+pub use standing::Standing;
 
 /// `ifalias` of a bridge that was made by this project, whose address is therefore fixed.
 pub const BRIDGE_ALIAS: &str = "netd:bridge";

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use netstate::nft::{ChainId, Element, Family, Rule, Stmt, TableId, Value};
+use netstate::nft::{ChainId, Element, Family, Rule, SetId, Stmt, TableId, Value};
 use netstate::{Desired, LinkName, Ns};
 
 use crate::Owner;
+use crate::ports::Transport;
 use crate::ruleset::{self, Ip, Purpose};
 
 /// Who may reach a container (key `ingressPolicy` of the reference's firewall plugin).
@@ -41,15 +42,67 @@ pub fn guard(owner: &Owner, policy: IngressPolicy, bridge: &LinkName, addrs: &[I
     desired
 }
 
+/// What reaches a guarded address from outside, beside its published ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outside<'a> {
+    /// Everything.
+    Open,
+    /// What comes by these links alone.
+    Closed {
+        /// Links whose other side is trusted.
+        trusted: &'a [LinkName],
+    },
+    /// Echo requests, and these ports by their own numbers.
+    Ports(Vec<(Transport, u16)>),
+}
+
+/// Adds the elements that say what reaches a guarded address from outside.
+pub fn from_outside(desired: &mut Desired, owner: &Owner, addr: IpAddr, outside: &Outside<'_>) {
+    let host = desired.0.ns_mut(Ns::Host);
+    let mut add = |purpose, key: Vec<Value>| {
+        let element = Element { key, data: vec![], comment: owner.comment() };
+        host.add_element(ruleset::set(purpose, Ip::of(addr)), element);
+    };
+    match outside {
+        Outside::Open => return,
+        Outside::Closed { trusted } => {
+            for link in *trusted {
+                add(Purpose::Allowed, vec![Value::from(addr), Value::Ifname(link.clone())]);
+            }
+        }
+        Outside::Ports(ports) => {
+            add(Purpose::Pinged, vec![Value::from(addr)]);
+            for (transport, port) in ports {
+                let (number, port) = (Value::Proto(transport.number()), Value::Port(*port));
+                add(Purpose::Opened, vec![Value::from(addr), number, port]);
+            }
+        }
+    }
+    add(Purpose::Closed, vec![Value::from(addr)]);
+}
+
+/// The elements that let nothing leave `bridge`, and nothing enter. Shared as those of
+/// [`bridge_member`].
+#[must_use]
+pub fn internal(bridge: &LinkName) -> Desired {
+    let link = || Value::Ifname(bridge.clone());
+    shared([(ruleset::internal(), vec![link()]), (ruleset::inside(), vec![link(), link()])])
+}
+
 /// The element that makes `bridge` one of those between which guarded addresses are unreachable.
 /// Shared by all attachments of the bridge; it stays as the bridge does.
 #[must_use]
 pub fn bridge_member(bridge: &LinkName) -> Desired {
+    shared([(ruleset::bridges(), vec![Value::Ifname(bridge.clone())])])
+}
+
+/// Elements of nobody in particular.
+fn shared<const N: usize>(elements: [(SetId, Vec<Value>); N]) -> Desired {
     let mut desired = Desired::default();
-    desired.0.ns_mut(Ns::Host).add_element(
-        ruleset::bridges(),
-        Element { key: vec![Value::Ifname(bridge.clone())], data: vec![], comment: String::new() },
-    );
+    let host = desired.0.ns_mut(Ns::Host);
+    for (set, key) in elements {
+        host.add_element(set, Element { key, data: vec![], comment: String::new() });
+    }
     desired
 }
 

@@ -13,11 +13,13 @@ pub mod bridge;
 pub mod conditions;
 pub mod container;
 mod devices;
+pub mod direct;
 pub mod firewall;
 pub mod host_gw;
 pub mod ipip;
 pub mod macvlan;
 pub mod masquerade;
+pub mod overlay;
 mod owner;
 pub mod ports;
 pub mod ruleset;
@@ -28,3 +30,9 @@ pub mod vxlan;
 pub mod wireguard;
 
 pub use owner::Owner;
+
+/// Whether a link of an MTU in bytes has IPv6: below 1280 (RFC 8200, section 5) the kernel has none on it, and
+/// none of its keys in `net.ipv6.conf` (`IPV6_MIN_MTU`).
+pub(crate) fn carries_ipv6(mtu: Option<u32>) -> bool {
+    mtu.is_none_or(|mtu| mtu >= 1280)
+}

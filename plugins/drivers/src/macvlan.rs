@@ -1,9 +1,10 @@
 //! The macvlan driver: a link of its own on a parent, with no bridge between.
 
-use netstate::{Desired, Link, LinkKind, LinkName, LinkRef, Mac, MacVlanMode};
+use netstate::{Desired, LinkKind, LinkName, LinkRef, Mac, MacVlanMode};
 
 use crate::Owner;
-use crate::container::{self, Interface};
+use crate::container::Interface;
+use crate::direct::Upper;
 
 /// A container's macvlan link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +27,12 @@ impl MacVlan {
     /// The attachment's state: all of it is in the container and goes with the link.
     #[must_use]
     pub fn desired(&self, owner: &Owner, inside: &Interface) -> Desired {
-        let mut desired = Desired::default();
         let kind = LinkKind::MacVlan {
             parent: self.parent.clone(),
             mode: self.mode,
             bc_queue_len: self.bc_queue_len,
         };
-        let link = Link {
-            mtu: self.mtu,
-            mac: self.mac,
-            alias: Some(owner.alias()),
-            ..Link::new(self.ifname.clone(), kind)
-        };
-        container::add(&mut desired, link, inside);
-        desired
+        let upper = Upper { ifname: self.ifname.clone(), kind, mtu: self.mtu, mac: self.mac };
+        upper.desired(owner, inside)
     }
 }

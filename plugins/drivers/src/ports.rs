@@ -1,5 +1,6 @@
 //! Published ports: elements of the port maps.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netstate::nft::{Chain, ChainId, Element, Field, Rule, SetId, Stmt, Value};
@@ -22,6 +23,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
+    /// The one of a name in lower case.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == word)
+    }
+
     /// The protocol number.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -92,27 +102,27 @@ pub fn desired(
 ) -> Desired {
     let mut desired = Desired::default();
     let host = desired.0.ns_mut(Ns::Host);
-    let element = |key, data| Element { key, data, comment: owner.comment() };
+    let comment = owner.comment();
+    let element = |key, data| Element { key, data, comment: comment.clone() };
+    let own = |ip| element(vec![Value::from(ip), Value::Ifname(gateway.clone())], vec![]);
+    let mut own_ips = BTreeSet::new();
     for mapping in mappings {
         let ip = Ip::of(mapping.container_ip);
         let class = classes.iter().find(|c| c.ip == ip).map(Class::name).unwrap_or_default();
         let (set, key) = mapping.claim(&class);
         host.add_element(set, element(key, mapping.target()));
-        let endpoint = mapping.endpoint();
         let published = ruleset::set(Purpose::Published, ip);
-        host.add_element(published, element(endpoint.clone(), vec![]));
+        host.add_element(published, element(mapping.endpoint(), vec![]));
         match snat {
             Snat::Off => {}
             Snat::All => {
                 let all = ruleset::set(Purpose::MasqAll, ip);
-                host.add_element(all, element(endpoint, vec![]));
+                host.add_element(all, element(mapping.endpoint(), vec![]));
             }
             Snat::Needed => {
-                let mut key = endpoint;
-                key.push(Value::Ifname(gateway.clone()));
-                host.add_element(ruleset::set(Purpose::Hairpin, ip), element(key, vec![]));
-                let own = vec![Value::from(mapping.container_ip), Value::Ifname(gateway.clone())];
-                host.add_element(ruleset::set(Purpose::Own, ip), element(own, vec![]));
+                if own_ips.insert(mapping.container_ip) {
+                    host.add_element(ruleset::set(Purpose::Own, ip), own(mapping.container_ip));
+                }
             }
         }
     }
@@ -126,10 +136,15 @@ pub fn is_of_ports(purpose: Purpose) -> bool {
         Purpose::DnatHost
         | Purpose::DnatAny
         | Purpose::Published
-        | Purpose::Hairpin
         | Purpose::Own
-        | Purpose::MasqAll => true,
-        Purpose::Masquerade | Purpose::Guarded | Purpose::Allowed => false,
+        | Purpose::MasqAll
+        | Purpose::Opened => true,
+        Purpose::Masquerade
+        | Purpose::Snat
+        | Purpose::Guarded
+        | Purpose::Allowed
+        | Purpose::Closed
+        | Purpose::Pinged => false,
     }
 }
 

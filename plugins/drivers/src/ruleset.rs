@@ -8,24 +8,31 @@
 
 mod sets;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
+
 use ipnetwork::IpNetwork;
 use netstate::nft::{
-    Chain, ChainKind, CtState, DataType, Family, Field, Hook, HookPoint, Rule, Set, Stmt, Table,
-    TableId, Value,
+    Chain, ChainKind, CtState, DataType, Family, Field, Hook, HookPoint, Rule, Set, SetId, Stmt,
+    Table, TableId, Value,
 };
 use netstate::{LinkName, NameError};
 
 use sets::{PURPOSES, set_name};
 
-pub use sets::{Ip, Purpose, bridges, class_set, declare, purpose, set, spoofing_sets};
+pub use sets::{
+    Ip, Purpose, bridges, class_set, closed, declare, inside, internal, is_retired, known, purpose,
+    set, spoofing_sets,
+};
 
 /// Version of the tables' content; one more for every change of it.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 5;
 
-/// `table inet netd`: translation and isolation.
+/// `table inet netd`: translation, isolation, and which hosts' frames are let in.
 #[must_use]
 pub fn inet_id() -> TableId {
-    TableId::new(Family::Inet, "netd")
+    static ID: LazyLock<TableId> = LazyLock::new(|| TableId::new(Family::Inet, "netd"));
+    ID.clone()
 }
 
 /// `table bridge netd`: MAC spoofing checks.
@@ -53,7 +60,15 @@ pub fn schema_of(comment: &str) -> Option<u32> {
 pub fn inet_table() -> Result<Table, NameError> {
     let mut sets: Vec<Set> =
         PURPOSES.iter().flat_map(|p| Ip::BOTH.map(|ip| declare(*p, ip, ""))).collect();
-    sets.push(Set { name: "bridges".to_owned(), key: vec![DataType::Ifname], data: vec![] });
+    let of = |set: SetId, key: &[DataType]| Set {
+        name: set.name.to_string(),
+        key: key.to_vec(),
+        data: vec![],
+    };
+    let link = DataType::Ifname;
+    sets.extend([of(bridges(), &[link]), of(internal(), &[link]), of(inside(), &[link, link])]);
+    sets.push(of(closed(), &[DataType::Vni]));
+    sets.extend(Ip::BOTH.map(|ip| of(known(ip), &[ip.addr(), DataType::Vni])));
     let mut chains = vec![
         plain("user", vec![]),
         plain("ports", Ip::BOTH.into_iter().flat_map(|ip| translations(ip, "")).collect()),
@@ -118,21 +133,56 @@ fn base_chains() -> Result<Vec<Chain>, NameError> {
     let not_lo =
         Stmt::Cmp { field: Field::Iifname, ne: true, value: Value::Ifname(LinkName::new("lo")?) };
     let to_loopback = Rule(vec![not_lo, net(Field::IpDaddr, false, loopback_net()), Stmt::Drop]);
+    // From ::1 nothing leaves the host, so it stays with who listens there, as `netd proxy` does.
+    let own = IpAddr::from(Ipv6Addr::LOCALHOST).into();
+    let stays = Rule(vec![net(Field::Ip6Daddr, false, own), Stmt::Return]);
     Ok(vec![
         // route_localnet lets a neighbour address 127.0.0.0/8: refused before conntrack sees it.
         base("loopback", ChainKind::Filter, HookPoint::Prerouting, -300, vec![to_loopback]),
+        base("tunnels", ChainKind::Filter, HookPoint::Input, -300, tunnels()),
         base("prerouting", ChainKind::Nat, HookPoint::Prerouting, -100, vec![to_ports()]),
-        base("output", ChainKind::Nat, HookPoint::Output, -100, vec![to_ports()]),
+        base("output", ChainKind::Nat, HookPoint::Output, -100, vec![stays, to_ports()]),
         base("forward", ChainKind::Filter, HookPoint::Forward, 0, forward()),
         base("postrouting", ChainKind::Nat, HookPoint::Postrouting, 100, postrouting()),
     ])
 }
 
+/// Frames between hosts, before the tunnel ends' socket sees them, and where they are forwarded: of networks of this
+/// host's they come from hosts that are known to be on them, or not at all. What a container says they are would
+/// leave with this host's address, and be let in elsewhere. Nothing else on the port is looked at.
+fn tunnels() -> Vec<Rule> {
+    const UDP: u8 = 17;
+    let is = |field, value| Stmt::Cmp { field, ne: false, value };
+    let from_strangers = |ip: Ip| {
+        Rule(vec![
+            is(Field::L4Proto, Value::Proto(UDP)),
+            is(Field::ThDport, Value::Port(crate::overlay::PORT)),
+            Stmt::In { fields: vec![Field::Vni], ne: false, set: closed().name.to_string() },
+            Stmt::In {
+                fields: vec![ip.saddr(), Field::Vni],
+                ne: true,
+                set: known(ip).name.to_string(),
+            },
+            Stmt::Drop,
+        ])
+    };
+    Ip::BOTH.map(from_strangers).into()
+}
+
 fn forward() -> Vec<Rule> {
-    let mut rules = vec![
-        Rule(vec![Stmt::Jump("user".to_owned())]),
-        Rule(vec![Stmt::CtState(vec![CtState::Established, CtState::Related]), Stmt::Accept]),
-    ];
+    let mut rules = tunnels();
+    rules.push(Rule(vec![Stmt::Jump("user".to_owned())]));
+    // What stays on a bridge is seen here by br_netfilter.
+    for link in [Field::Iifname, Field::Oifname] {
+        let internal = Stmt::In { fields: vec![link], ne: false, set: internal().name.to_string() };
+        let fields = vec![Field::Iifname, Field::Oifname];
+        let leaves = Stmt::In { fields, ne: true, set: inside().name.to_string() };
+        rules.push(Rule(vec![internal, leaves, Stmt::Drop]));
+    }
+    rules.push(Rule(vec![
+        Stmt::CtState(vec![CtState::Established, CtState::Related]),
+        Stmt::Accept,
+    ]));
     for ip in Ip::BOTH {
         let guarded = is_in(vec![ip.daddr()], Purpose::Guarded, ip);
         rules.push(Rule(vec![guarded, Stmt::Jump("guard".to_owned())]));
@@ -140,8 +190,8 @@ fn forward() -> Vec<Rule> {
     rules
 }
 
-/// A guarded address is reached from where it is allowed, through a published port, and from
-/// links that are not container bridges.
+/// A guarded address is reached from where it is allowed, through a published port or one that is
+/// opened, and, unless it is closed, from links that are not container bridges.
 fn guard() -> Vec<Rule> {
     let mut rules = Vec::new();
     for ip in Ip::BOTH {
@@ -149,6 +199,12 @@ fn guard() -> Vec<Rule> {
         rules.push(Rule(vec![pair, Stmt::Return]));
         let published = is_in(endpoint(ip), Purpose::Published, ip);
         rules.push(Rule(vec![Stmt::CtStatusDnat, published, Stmt::Return]));
+        rules.push(Rule(vec![is_in(endpoint(ip), Purpose::Opened, ip), Stmt::Return]));
+        let icmp = Value::Proto(if ip == Ip::V4 { 1 } else { 58 });
+        let icmp = Stmt::Cmp { field: Field::L4Proto, ne: false, value: icmp };
+        let pinged = is_in(vec![ip.daddr()], Purpose::Pinged, ip);
+        rules.push(Rule(vec![icmp, pinged, Stmt::Return]));
+        rules.push(Rule(vec![is_in(vec![ip.daddr()], Purpose::Closed, ip), Stmt::Drop]));
     }
     let from_bridge =
         Stmt::In { fields: vec![Field::Iifname], ne: false, set: "bridges".to_owned() };
@@ -159,18 +215,23 @@ fn guard() -> Vec<Rule> {
 fn postrouting() -> Vec<Rule> {
     let mut rules = vec![Rule(vec![Stmt::CtStatusDnat, Stmt::Jump("hairpin".to_owned())])];
     for ip in Ip::BOTH {
-        rules.push(Rule(vec![
-            is_in(vec![ip.saddr(), Field::Iifname], Purpose::Masquerade, ip),
-            // What stays on the link it came from is not for outside (a bridge with
-            // br_netfilter shows such frames here).
-            Stmt::In {
-                fields: vec![ip.saddr(), Field::Oifname],
-                ne: true,
-                set: set_name(Purpose::Masquerade, ip, ""),
-            },
-            net(ip.daddr(), true, multicast_net(ip)),
-            Stmt::Masquerade { fully_random: false },
-        ]));
+        let map = set_name(Purpose::Snat, ip, "");
+        let fields = vec![ip.saddr(), Field::Iifname];
+        let chosen = Stmt::SnatMap { family: ip.family(), fields, map };
+        for translation in [chosen, Stmt::Masquerade { fully_random: false }] {
+            rules.push(Rule(vec![
+                is_in(vec![ip.saddr(), Field::Iifname], Purpose::Masquerade, ip),
+                // What stays on the link it came from is not for outside (a bridge with
+                // br_netfilter shows such frames here).
+                Stmt::In {
+                    fields: vec![ip.saddr(), Field::Oifname],
+                    ne: true,
+                    set: set_name(Purpose::Masquerade, ip, ""),
+                },
+                net(ip.daddr(), true, multicast_net(ip)),
+                translation,
+            ]));
+        }
     }
     rules
 }
@@ -178,32 +239,24 @@ fn postrouting() -> Vec<Rule> {
 /// Flows to a published port whose answer would not come back through this host, or would come
 /// back from an address the sender does not know: their source becomes this host.
 fn hairpin(ip: Ip) -> Vec<Rule> {
-    let by = |link: Field| {
-        let mut fields = endpoint(ip);
-        fields.push(link);
-        is_in(fields, Purpose::Hairpin, ip)
+    let masquerade = Stmt::Masquerade { fully_random: false };
+    let published = is_in(endpoint(ip), Purpose::Published, ip);
+    // To a published port of a container behind a link.
+    let behind = |link: Field, rest: Vec<Stmt>| {
+        let own = is_in(vec![ip.daddr(), link], Purpose::Own, ip);
+        let to_port = [own, published.clone(), masquerade.clone()];
+        Rule(rest.into_iter().chain(to_port).collect())
     };
     let mut rules = vec![
-        Rule(vec![
-            is_in(endpoint(ip), Purpose::MasqAll, ip),
-            Stmt::Masquerade { fully_random: false },
-        ]),
+        Rule(vec![is_in(endpoint(ip), Purpose::MasqAll, ip), masquerade.clone()]),
         // From a neighbour on the container's own bridge, routed by this host.
-        Rule(vec![by(Field::Iifname), Stmt::Masquerade { fully_random: false }]),
+        behind(Field::Iifname, vec![]),
         // The same, bridged: br_netfilter gives no input interface here.
-        Rule(vec![
-            is_in(vec![ip.saddr(), Field::Oifname], Purpose::Own, ip),
-            by(Field::Oifname),
-            Stmt::Masquerade { fully_random: false },
-        ]),
+        behind(Field::Oifname, vec![is_in(vec![ip.saddr(), Field::Oifname], Purpose::Own, ip)]),
     ];
     if ip == Ip::V4 {
         let from_loopback = net(Field::IpSaddr, false, loopback_net());
-        rules.push(Rule(vec![
-            from_loopback,
-            by(Field::Oifname),
-            Stmt::Masquerade { fully_random: false },
-        ]));
+        rules.push(behind(Field::Oifname, vec![from_loopback]));
     }
     rules
 }
@@ -222,22 +275,19 @@ fn net(field: Field, ne: bool, net: IpNetwork) -> Stmt {
 
 /// 127.0.0.0/8 (RFC 1122, section 3.2.1.3).
 fn loopback_net() -> IpNetwork {
-    IpNetwork::V4(
-        ipnetwork::Ipv4Network::new_checked(std::net::Ipv4Addr::new(127, 0, 0, 0), 8)
-            .unwrap_or_else(|| ipnetwork::Ipv4Network::from(std::net::Ipv4Addr::LOCALHOST)),
-    )
+    let net = ipnetwork::Ipv4Network::new_checked(Ipv4Addr::new(127, 0, 0, 0), 8);
+    net.unwrap_or_else(|| Ipv4Addr::LOCALHOST.into()).into()
 }
 
 /// 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291, section 2.7).
 pub(crate) fn multicast_net(ip: Ip) -> IpNetwork {
     match ip {
-        Ip::V4 => ipnetwork::Ipv4Network::new_checked(std::net::Ipv4Addr::new(224, 0, 0, 0), 4)
+        Ip::V4 => ipnetwork::Ipv4Network::new_checked(Ipv4Addr::new(224, 0, 0, 0), 4)
             .map_or_else(loopback_net, IpNetwork::V4),
-        Ip::V6 => ipnetwork::Ipv6Network::new_checked(
-            std::net::Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0),
-            8,
-        )
-        .map_or_else(loopback_net, IpNetwork::V6),
+        Ip::V6 => {
+            ipnetwork::Ipv6Network::new_checked(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)
+                .map_or_else(loopback_net, IpNetwork::V6)
+        }
     }
 }
 

@@ -25,9 +25,11 @@ use crate::vxlan::{ROUTE_PROTOCOL, network};
 /// a source it does not know (flannel's first rule).
 const KUBE_PROXY: u32 = 0x4000;
 
-/// What the rules speak of.
+/// What the rules of one network speak of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traffic {
+    /// The network's name: that of its sets ends with it. Empty where the host is in one network only.
+    pub name: String,
     /// The networks of the cluster (flannel's `Network` and `IPv6Network`).
     pub networks: Vec<IpNetwork>,
     /// This host's subnets of them.
@@ -35,6 +37,9 @@ pub struct Traffic {
     /// Flows that leave the cluster, or enter it from outside by this host, get this host's
     /// address as their source (`--ip-masq`).
     pub masquerade: bool,
+    /// Networks outside of the cluster: flows between it and them keep their source all the same
+    /// (`--ip-masq-exclude`).
+    pub apart: Vec<IpNetwork>,
     /// Their source ports are random ones, so that flows made at the same time do not contend for
     /// the same port.
     pub fully_random: bool,
@@ -46,20 +51,25 @@ pub fn id() -> TableId {
     TableId::new(Family::Inet, "netd_cluster")
 }
 
-/// The table, where there is anything to do.
+/// The table, where there is anything to do: the rules of one network after the other.
 #[must_use]
-pub fn table(traffic: &Traffic) -> Option<Table> {
+pub fn table(all: &[&Traffic]) -> Option<Table> {
     let (mut networks, mut rules) = (Vec::new(), vec![keep_marked()]);
-    for ip in Ip::BOTH {
+    for (traffic, ip) in all.iter().flat_map(|traffic| Ip::BOTH.map(|ip| (traffic, ip))) {
         let all = disjoint(&traffic.networks, ip);
         if !traffic.masquerade || all.is_empty() {
             continue;
         }
         let own = disjoint(&traffic.subnets, ip);
-        rules.extend(masquerade(ip, !own.is_empty(), traffic.fully_random));
-        networks.push(NetworkSet { name: cluster(ip), networks: all });
-        if !own.is_empty() {
-            networks.push(NetworkSet { name: here(ip), networks: own });
+        let apart = disjoint(&traffic.apart, ip);
+        let sets = Sets::of(&traffic.name, ip);
+        let has = Has { subnet: !own.is_empty(), apart: !apart.is_empty() };
+        rules.extend(masquerade(ip, &sets, has, traffic.fully_random));
+        networks.push(NetworkSet { name: sets.cluster, networks: all });
+        for (name, networks_of) in [(sets.here, own), (sets.apart, apart)] {
+            if !networks_of.is_empty() {
+                networks.push(NetworkSet { name, networks: networks_of });
+            }
         }
     }
     if networks.is_empty() {
@@ -76,8 +86,8 @@ pub fn table(traffic: &Traffic) -> Option<Table> {
 /// Leads from the table with this comment, or from none, to the one wanted, or to none; in one
 /// transaction.
 #[must_use]
-pub fn plan(there: Option<&str>, traffic: &Traffic) -> Plan {
-    let wanted = table(traffic);
+pub fn plan(there: Option<&str>, all: &[&Traffic]) -> Plan {
+    let wanted = table(all);
     let mut steps = Vec::new();
     if there == wanted.as_ref().map(|table| table.comment.as_str()) {
         return Plan { steps };
@@ -109,33 +119,56 @@ fn keep_marked() -> Rule {
     Rule(vec![Stmt::Mark { mask: KUBE_PROXY, value: KUBE_PROXY }, Stmt::Return])
 }
 
-/// Rules 2 to 6 of flannel's chain FLANNEL-POSTRTG (`pkg/trafficmngr/iptables`).
-fn masquerade(ip: Ip, has_subnet: bool, fully_random: bool) -> Vec<Rule> {
-    let is = |field, ne, set| Stmt::In { fields: vec![field], ne, set };
+/// Which sets there are beside the cluster's networks.
+#[derive(Clone, Copy)]
+struct Has {
+    subnet: bool,
+    apart: bool,
+}
+
+/// Rules 2 to 6 of flannel's chain FLANNEL-POSTRTG (`pkg/trafficmngr/iptables`), and before those that
+/// translate what keeps its source.
+fn masquerade(ip: Ip, sets: &Sets, has: Has, fully_random: bool) -> Vec<Rule> {
+    let is = |field, ne, set: &String| Stmt::In { fields: vec![field], ne, set: set.clone() };
     let from = |ne, set| is(ip.saddr(), ne, set);
     let to = |ne, set| is(ip.daddr(), ne, set);
+    let Sets { cluster, here, apart } = sets;
     let masquerade = || Stmt::Masquerade { fully_random };
     let mut rules = Vec::new();
-    if has_subnet {
+    if has.subnet {
         // Between containers of the cluster nothing is translated.
-        rules.push(Rule(vec![from(false, here(ip)), to(false, cluster(ip)), Stmt::Return]));
-        rules.push(Rule(vec![from(false, cluster(ip)), to(false, here(ip)), Stmt::Return]));
+        rules.push(Rule(vec![from(false, here), to(false, cluster), Stmt::Return]));
+        rules.push(Rule(vec![from(false, cluster), to(false, here), Stmt::Return]));
         // Who comes from outside straight to this host's containers is seen as who it is.
-        rules.push(Rule(vec![from(true, cluster(ip)), to(false, here(ip)), Stmt::Return]));
+        rules.push(Rule(vec![from(true, cluster), to(false, here), Stmt::Return]));
+    }
+    if has.apart {
+        rules.push(Rule(vec![from(false, cluster), to(false, apart), Stmt::Return]));
+        rules.push(Rule(vec![from(false, apart), to(false, cluster), Stmt::Return]));
     }
     let unicast = Stmt::CmpNet { field: ip.daddr(), ne: true, net: multicast_net(ip) };
-    rules.push(Rule(vec![from(false, cluster(ip)), unicast, masquerade()]));
+    rules.push(Rule(vec![from(false, cluster), unicast, masquerade()]));
     // From outside to containers of other hosts: the answer has to come back by this host.
-    rules.push(Rule(vec![from(true, cluster(ip)), to(false, cluster(ip)), masquerade()]));
+    rules.push(Rule(vec![from(true, cluster), to(false, cluster), masquerade()]));
     rules
 }
 
-fn cluster(ip: Ip) -> String {
-    format!("cluster{}", ip.digit())
+/// The names of a network's sets of one family.
+struct Sets {
+    /// Its networks.
+    cluster: String,
+    /// This host's subnets of them.
+    here: String,
+    /// Networks to which nothing is translated.
+    apart: String,
 }
 
-fn here(ip: Ip) -> String {
-    format!("here{}", ip.digit())
+impl Sets {
+    fn of(network: &str, ip: Ip) -> Self {
+        let dash = if network.is_empty() { "" } else { "-" };
+        let name = |what: &str| format!("{what}{}{dash}{network}", ip.digit());
+        Self { cluster: name("cluster"), here: name("here"), apart: name("apart") }
+    }
 }
 
 /// The networks of a family, less those that are part of another: a set takes no overlaps.

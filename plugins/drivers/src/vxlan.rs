@@ -38,6 +38,9 @@ pub struct Device {
     pub learning: bool,
     /// Whether the group policy extension is spoken; for good, from birth on.
     pub gbp: bool,
+    /// Whether checksums of inner packets are left to the parent's hardware; as it is found where
+    /// `None`.
+    pub tx_checksum: Option<bool>,
     /// The link by which the host reaches the other hosts.
     pub parent: LinkName,
     /// The parent's address: the source of outer packets. It must be an address of this host, or
@@ -49,6 +52,13 @@ pub struct Device {
     pub subnet: IpNetwork,
     /// Whether this host has IPv6 at all: without, there is no `accept_ra` to turn off.
     pub has_ipv6: bool,
+}
+
+impl Device {
+    /// Whether the kernel has an `accept_ra` of it.
+    fn has_router_advertisements(&self) -> bool {
+        self.has_ipv6 && crate::carries_ipv6(Some(self.mtu))
+    }
 }
 
 /// Another host, as seen by the device of one family.
@@ -111,6 +121,8 @@ pub fn device(device: &Device) -> NetState {
         local: Some(device.local),
         learning: device.learning,
         gbp: device.gbp,
+        proxy: false,
+        tx_checksum: device.tx_checksum,
     });
     state.add_link(Link {
         mtu: Some(device.mtu),
@@ -118,7 +130,7 @@ pub fn device(device: &Device) -> NetState {
         ..Link::new(name.clone(), kind)
     });
     state.addrs.insert(Addr::new(name.clone(), host(device.subnet)));
-    if device.has_ipv6 {
+    if device.has_router_advertisements() {
         // A peer must not configure this host by router advertisements.
         state.sysctls.insert(SysctlKey::conf("ipv6", name, "accept_ra"), "0".to_owned());
     }
@@ -156,7 +168,7 @@ pub fn scope<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Scope {
     let all: Vec<&Device> = devices.into_iter().collect();
     let mut scope = devices::scope(all.iter().map(|device| &device.name));
     scope.neighbours = true;
-    for device in all.iter().filter(|device| device.has_ipv6) {
+    for device in all.iter().filter(|device| device.has_router_advertisements()) {
         scope.sysctls.insert((Ns::Host, SysctlKey::conf("ipv6", &device.name, "accept_ra")));
     }
     scope

@@ -66,7 +66,7 @@ fn command(call: &Call<'_>) -> io::Result<Command> {
     let mut command = Command::new(call.program);
     command
         .env_clear()
-        .envs(call.env.iter())
+        .envs(call.env.all())
         .stdin(input(call.stdin)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

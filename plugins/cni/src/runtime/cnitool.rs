@@ -32,12 +32,12 @@ impl Cnitool {
             runtime.conf_dirs = vec![PathBuf::from(dir)];
         }
         if let Some(dirs) = env.get("CNI_PATH") {
-            runtime.plugin_dirs = std::env::split_paths(dirs).collect();
+            runtime.plugin_dirs = std::env::split_paths(&dirs).collect();
         }
-        let ifname = env.get("CNI_IFNAME").map_or("eth0".into(), |name| name.to_string_lossy());
+        let ifname = Some(env.text("CNI_IFNAME")).filter(|name| !name.is_empty());
         Ok(Self {
             runtime,
-            ifname: ifname.into_owned(),
+            ifname: ifname.unwrap_or_else(|| "eth0".to_owned()),
             args: Args::parse(&env.text("CNI_ARGS"))?.pairs().to_vec(),
             capability_args: capability_args(&env.text("CAP_ARGS"))?,
         })

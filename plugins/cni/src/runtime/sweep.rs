@@ -9,10 +9,19 @@ use crate::skel::Verb;
 use crate::version::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The plugin of networks that netd keeps.
+const KEEPS_WHAT_LIVES: &str = "netd";
+
+/// `NSFS_MAGIC` of linux/magic.h: the file system of namespaces.
+const NSFS: rustix::fs::FsWord = 0x6e73_6673;
+
 impl Runtime {
     /// Removes every attachment to the network that is not in `valid`: DEL of those in the cache,
     /// with the configuration of their ADD, then from 1.1.0 on GC of every plugin for those nobody
     /// knows of. With `disableGC` nothing is done.
+    ///
+    /// Containers on networks of netd's that run are not taken off them: its plugin judges each by its
+    /// namespace, and names on stderr those that stay.
     ///
     /// A namespace below `/proc` is not passed on: process ids are reused.
     ///
@@ -87,6 +96,9 @@ impl Runtime {
             }
             let then = NetworkList::parse(cached.config).ok();
             let then = then.filter(|then| then.name == list.name && !then.plugins.is_empty());
+            if is_judged_by_plugin(then.as_ref().unwrap_or(list)) && lives(&cached.container) {
+                continue;
+            }
             let mut container = cached.container;
             container.netns = container.netns.filter(|netns| !netns.starts_with("/proc"));
             let deleted = self.del_unlocked(then.as_ref().unwrap_or(list), &container);
@@ -97,6 +109,19 @@ impl Runtime {
         }
         errors
     }
+}
+
+/// Whether the network is netd's, whose plugin keeps at GC what lives.
+fn is_judged_by_plugin(list: &NetworkList) -> bool {
+    list.version.has_gc_and_status()
+        && list.plugins.iter().all(|plugin| plugin.plugin_type == KEEPS_WHAT_LIVES)
+}
+
+/// Whether a network namespace is where the container's was.
+fn lives(container: &Container) -> bool {
+    let Some(path) = &container.netns else { return false };
+    // What is left of a namespace that is gone is an empty file of another file system.
+    rustix::fs::statfs(path).is_ok_and(|found| found.f_type == NSFS)
 }
 
 fn attachment(attachment: &Attachment) -> Value {

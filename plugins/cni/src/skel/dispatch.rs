@@ -62,7 +62,8 @@ fn serve(
     check_verb(verb, &conf.cni_version, info)?;
     let spoken = check_version(&conf.cni_version, info)?;
     let prev_result = prev_result(verb, &conf, spoken, stderr)?;
-    let path = env.get("CNI_PATH").map(std::env::split_paths).into_iter().flatten().collect();
+    let dirs = env.get("CNI_PATH");
+    let path = dirs.iter().flat_map(|dirs| std::env::split_paths(dirs)).collect();
     let request = Request {
         verb,
         container_id: env.text("CNI_CONTAINERID"),

@@ -43,10 +43,22 @@ impl Port {
     /// The attachment's own state: the veth pair and what the container's end carries.
     #[must_use]
     pub fn desired(&self, owner: &Owner, bridge: &LinkName, inside: &Interface) -> Desired {
+        self.desired_in(&Ns::Host, owner, bridge, inside)
+    }
+
+    /// The same where the bridge is in another namespace than the host's.
+    #[must_use]
+    pub fn desired_in(
+        &self,
+        ns: &Ns,
+        owner: &Owner,
+        bridge: &LinkName,
+        inside: &Interface,
+    ) -> Desired {
         let mut desired = Desired::default();
-        let host_end = LinkRef { ns: Ns::Host, name: self.host_link.clone() };
+        let host_end = LinkRef { ns: ns.clone(), name: self.host_link.clone() };
         let container_end = LinkRef { ns: Ns::Container, name: self.ifname.clone() };
-        desired.0.ns_mut(Ns::Host).add_link(Link {
+        desired.0.ns_mut(ns.clone()).add_link(Link {
             mtu: self.mtu,
             master: Some(bridge.clone()),
             alias: Some(owner.alias()),

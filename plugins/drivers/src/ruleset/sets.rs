@@ -1,5 +1,8 @@
 //! The sets of the tables: what they are for, their names and types.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use netstate::nft::{DataType, Family, Field, Set, SetId};
 
 use super::{bridge_id, inet_id};
@@ -30,7 +33,7 @@ impl Ip {
         }
     }
 
-    fn addr(self) -> DataType {
+    pub(super) fn addr(self) -> DataType {
         match self {
             Self::V4 => DataType::Ipv4Addr,
             Self::V6 => DataType::Ipv6Addr,
@@ -64,16 +67,16 @@ impl Ip {
 pub enum Purpose {
     /// (source, gateway link) masqueraded when it leaves by another link.
     Masquerade,
+    /// Map from (source, gateway link) to the address that it leaves with, of those that are masqueraded.
+    Snat,
     /// Map from (address, protocol, port) of this host to a container's (address, port).
     DnatHost,
     /// Map from (protocol, port) on any address of this host to a container's (address, port).
     DnatAny,
     /// Published (address, protocol, port) of containers.
     Published,
-    /// (address, protocol, port, gateway link) whose flows from the link itself and from this
-    /// host's loopback are masqueraded.
-    Hairpin,
-    /// (address, gateway link) of containers that may reach themselves by a published port.
+    /// (address, gateway link) of containers whose published ports are masqueraded for flows from the link
+    /// itself and from this host's loopback.
     Own,
     /// (address, protocol, port) whose flows are all masqueraded.
     MasqAll,
@@ -81,6 +84,12 @@ pub enum Purpose {
     Guarded,
     /// (guarded address, link) from which it may be reached all the same.
     Allowed,
+    /// Guarded addresses that nothing else reaches, not from outside either.
+    Closed,
+    /// (address, protocol, port) of guarded addresses that everybody reaches.
+    Opened,
+    /// Guarded addresses of which everybody may ask for an echo.
+    Pinged,
 }
 
 impl Purpose {
@@ -90,11 +99,14 @@ impl Purpose {
             Self::DnatHost => "dnat_host",
             Self::DnatAny => "dnat_any",
             Self::Published => "published",
-            Self::Hairpin => "hairpin",
             Self::Own => "own",
             Self::MasqAll => "masqall",
             Self::Guarded => "guarded",
             Self::Allowed => "allowed",
+            Self::Snat => "snat",
+            Self::Closed => "closed",
+            Self::Opened => "opened",
+            Self::Pinged => "pinged",
         }
     }
 
@@ -106,38 +118,46 @@ impl Purpose {
             Self::Masquerade | Self::Own | Self::Allowed => (vec![addr, DataType::Ifname], vec![]),
             Self::DnatHost => (endpoint(), target()),
             Self::DnatAny => (vec![DataType::InetProto, DataType::InetService], target()),
-            Self::Published | Self::MasqAll => (endpoint(), vec![]),
-            Self::Hairpin => {
-                let mut key = endpoint();
-                key.push(DataType::Ifname);
-                (key, vec![])
-            }
-            Self::Guarded => (vec![addr], vec![]),
+            Self::Snat => (vec![addr, DataType::Ifname], vec![addr]),
+            Self::Published | Self::MasqAll | Self::Opened => (endpoint(), vec![]),
+            Self::Guarded | Self::Closed | Self::Pinged => (vec![addr], vec![]),
         }
     }
 }
 
-pub(super) const PURPOSES: [Purpose; 9] = [
+pub(super) const PURPOSES: [Purpose; 12] = [
     Purpose::Masquerade,
     Purpose::DnatHost,
     Purpose::DnatAny,
     Purpose::Published,
-    Purpose::Hairpin,
     Purpose::Own,
     Purpose::MasqAll,
     Purpose::Guarded,
     Purpose::Allowed,
+    Purpose::Snat,
+    Purpose::Closed,
+    Purpose::Opened,
+    Purpose::Pinged,
 ];
 
 /// The set of `inet netd` for a purpose and protocol.
 #[must_use]
 pub fn set(purpose: Purpose, ip: Ip) -> SetId {
-    SetId::new(&inet_id(), &set_name(purpose, ip, ""))
+    // Many elements are of few sets: their names are made once.
+    static IDS: LazyLock<BTreeMap<(Purpose, Ip), SetId>> = LazyLock::new(|| {
+        let all = PURPOSES.iter().flat_map(|purpose| Ip::BOTH.map(|ip| (*purpose, ip)));
+        all.map(|(purpose, ip)| ((purpose, ip), named(purpose, ip, ""))).collect()
+    });
+    IDS.get(&(purpose, ip)).cloned().unwrap_or_else(|| named(purpose, ip, ""))
 }
 
 /// Like [`set`], for the port maps of a class of conditions (see [`crate::ports`]).
 #[must_use]
 pub fn class_set(purpose: Purpose, ip: Ip, class: &str) -> SetId {
+    if class.is_empty() { set(purpose, ip) } else { named(purpose, ip, class) }
+}
+
+fn named(purpose: Purpose, ip: Ip, class: &str) -> SetId {
     SetId::new(&inet_id(), &set_name(purpose, ip, class))
 }
 
@@ -158,10 +178,40 @@ pub fn purpose(set: &SetId) -> Option<Purpose> {
     PURPOSES.into_iter().find(|purpose| set.table == inet_id() && is_for(purpose))
 }
 
+/// Whether it is a set of an older schema that this one has not: records of its time name its elements.
+#[must_use]
+pub fn is_retired(set: &SetId) -> bool {
+    set.table == inet_id() && ["hairpin4", "hairpin6"].contains(&&*set.name)
+}
+
 /// The set of bridges between which guarded addresses are unreachable.
 #[must_use]
 pub fn bridges() -> SetId {
     SetId::new(&inet_id(), "bridges")
+}
+
+/// The set of bridges that nothing leaves and nothing enters.
+#[must_use]
+pub fn internal() -> SetId {
+    SetId::new(&inet_id(), "internal")
+}
+
+/// (link, link): what stays on such a bridge.
+#[must_use]
+pub fn inside() -> SetId {
+    SetId::new(&inet_id(), "inside")
+}
+
+/// The set of numbers (VNIs) of networks whose frames come from known hosts alone.
+#[must_use]
+pub fn closed() -> SetId {
+    SetId::new(&inet_id(), "closed_vnis")
+}
+
+/// The set of (address of a host, VNI) whose frames are let in.
+#[must_use]
+pub fn known(ip: Ip) -> SetId {
+    SetId::new(&inet_id(), &format!("vteps{}", ip.digit()))
 }
 
 /// The sets of `bridge netd`: checked ports, and the (port, source address) pairs they may send.

@@ -62,6 +62,7 @@ fn far(subnet: &str) -> Peer {
 fn devices() -> [Device; 2] {
     [(Ip::V4, "192.0.2.1", "10.5.1.0/24"), (Ip::V6, "2001:db8::1", "fd05:0:0:1::/64")].map(
         |(ip, local, subnet)| Device {
+            tx_checksum: None,
             name: name(1, ip).unwrap(),
             vni: 1,
             port: None,

@@ -69,6 +69,41 @@ fn gc_tries_everything_and_is_skipped_where_it_is_disabled_or_unknown() {
 }
 
 #[test]
+fn gc_leaves_those_that_live_on_netds_networks_to_its_plugin() {
+    let plugins = both();
+    plugins.script("netd", FIRST);
+    let runtime = runtime(&plugins);
+    let netds = |version: &str, rest: &str| {
+        let text = format!(
+            r#"{{"cniVersion":"{version}","name":"net1","plugins":[{{"type":"netd"}}{rest}]}}"#
+        );
+        NetworkList::parse(text.into_bytes()).unwrap()
+    };
+    let gone = plugins.path().join("gone");
+    std::fs::write(&gone, "").unwrap();
+    let cases = [
+        (netds("1.1.0", ""), "/proc/self/ns/net".into(), &["netd GC"][..]),
+        (netds("1.1.0", ""), gone, &["netd DEL", "netd GC"]),
+        // Nobody would look after them.
+        (netds("1.0.0", ""), "/proc/self/ns/net".into(), &["netd DEL"]),
+        (
+            netds("1.1.0", r#",{"type":"second"}"#),
+            "/proc/self/ns/net".into(),
+            &["second DEL", "netd DEL", "netd GC", "second GC"],
+        ),
+    ];
+    for (list, netns, called) in cases {
+        let container = Container { netns: Some(netns), ..container("c1") };
+        runtime.add(&list, &container).unwrap();
+        plugins.calls();
+        runtime.gc(&list, &[]).unwrap();
+        assert_eq!(plugins.names(), called);
+        runtime.del(&list, &container).unwrap();
+        plugins.calls();
+    }
+}
+
+#[test]
 fn gc_does_not_run_beside_others_on_the_network() {
     let plugins = both();
     let runtime = Runtime { lock_wait: Duration::ZERO, ..runtime(&plugins) };
