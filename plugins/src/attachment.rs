@@ -1,7 +1,6 @@
 //! Whose an attachment is, and the namespaces and records around it.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use attach::{Namespace, Record, Store};
 use cni::{AddResult, Code, Error, IpConfig, Request};
@@ -30,7 +29,8 @@ pub(crate) fn ifname(request: &Request) -> Result<LinkName, Error> {
 
 /// How commands name the request's namespace.
 pub(crate) fn ns_names(request: &Request) -> NsNames {
-    NsNames { container: request.netns.as_deref().map(path_text).unwrap_or_default() }
+    let container = request.netns.as_deref().map(path_text).unwrap_or_default();
+    NsNames { container, ..NsNames::default() }
 }
 
 /// The container's namespace, which must be there.
@@ -38,7 +38,7 @@ pub(crate) fn netns(request: &Request) -> Result<(Netns, Namespace), Error> {
     let path = request.netns.clone().unwrap_or_default();
     let netns = Netns::open(&path)
         .map_err(|e| Error::netns(format!("failed to open netns {path:?}: {}", chain(&e))))?;
-    let namespace = identify(&netns, path)?;
+    let namespace = Namespace::of(&netns, path).map_err(|e| Error::netns(chain(&e)))?;
     Ok((netns, namespace))
 }
 
@@ -46,18 +46,6 @@ pub(crate) fn netns(request: &Request) -> Result<(Netns, Namespace), Error> {
 pub(crate) fn netns_if_there(request: &Request) -> Option<Netns> {
     let path = request.netns.as_deref()?;
     Netns::open(path).ok()
-}
-
-/// The namespace that a record was written for, if its path still leads to it.
-pub(crate) fn netns_of_record(recorded: &Namespace) -> Option<Netns> {
-    let netns = Netns::open(&recorded.path).ok()?;
-    let id = netns.id().ok()?;
-    ((id.dev, id.ino) == (recorded.dev, recorded.ino)).then_some(netns)
-}
-
-fn identify(netns: &Netns, path: PathBuf) -> Result<Namespace, Error> {
-    let id = netns.id().map_err(|e| Error::netns(chain(&e)))?;
-    Ok(Namespace { path, dev: id.dev, ino: id.ino })
 }
 
 /// The kernel, seen from the host and from a container.
@@ -88,8 +76,7 @@ pub(crate) fn refuse_second_add(
         return Ok(());
     };
     let lives = record.netns.as_ref().is_some_and(|recorded| {
-        (recorded.dev, recorded.ino) == (namespace.dev, namespace.ino)
-            || netns_of_record(recorded).is_some()
+        (recorded.dev, recorded.ino) == (namespace.dev, namespace.ino) || recorded.open().is_some()
     });
     if lives && store.is_of_this_boot(&record) {
         return Err(attach_error(&attach::Error::Attached { owner: owner.clone() }));
@@ -99,34 +86,12 @@ pub(crate) fn refuse_second_add(
 
 /// An attachment error with the code the specification has for it.
 pub(crate) fn attach_error(error: &attach::Error) -> Error {
-    let code = match error {
-        attach::Error::Attached { .. } => Code::InvalidEnvironment,
-        attach::Error::File { .. } | attach::Error::Record { .. } => Code::Io,
-        attach::Error::NewerTable { .. } | attach::Error::ForeignTable { .. } => Code::Internal,
-        attach::Error::Refused { source, .. } => kernel_code(&source.0),
-        attach::Error::Kernel(source) => kernel_code(source),
-        attach::Error::Left { .. } | attach::Error::Name(_) | attach::Error::Legacy { .. } => {
-            Code::Internal
-        }
-    };
-    Error::caused_by(code, error)
+    Error::caused_by(error.code(), error)
 }
 
 /// A kernel error with the code the specification has for it.
 pub(crate) fn kernel_error(error: &kernel::Error) -> Error {
-    Error::caused_by(kernel_code(error), error)
-}
-
-fn kernel_code(error: &kernel::Error) -> Code {
-    match error.kind() {
-        kernel::Kind::Interrupted | kernel::Kind::Busy => Code::TryAgainLater,
-        kernel::Kind::Exists
-        | kernel::Kind::NotFound
-        | kernel::Kind::NoDevice
-        | kernel::Kind::Permission
-        | kernel::Kind::Unsupported
-        | kernel::Kind::Other => Code::Internal,
-    }
+    Error::caused_by(attach::kernel_code(error), error)
 }
 
 /// CNI_NETNS as results name it.

@@ -22,6 +22,7 @@ mod host_local;
 mod loopback;
 mod mac;
 mod macvlan;
+mod netd;
 mod none;
 mod overlay;
 mod portmap;

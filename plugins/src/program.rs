@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,29 +27,41 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Whether a file is this very program: the same file, or one with the same build id (the
-/// linker's digest over the program, in an ELF note). Then it can be called without a process.
+/// How much of a program is looked at: headers and notes are at its beginning.
+const HEAD: usize = 1024;
+
+/// Whether a file is this very program: a whole one with the same build id (the linker's digest over
+/// the program, in an ELF note). Then it can be called without a process.
 pub(crate) fn is_this(path: &Path) -> bool {
-    let Ok(own) = File::open("/proc/self/exe") else { return false };
     let Ok(other) = File::open(path) else { return false };
-    let (Ok(a), Ok(b)) = (own.metadata(), other.metadata()) else { return false };
-    if (a.dev(), a.ino()) == (b.dev(), b.ino()) {
-        return true;
-    }
-    if a.len() != b.len() {
-        return false;
-    }
-    match (build_id(&own), build_id(&other)) {
-        (Some(a), Some(b)) => a == b,
-        _ => false,
+    let Ok(metadata) = other.metadata() else { return false };
+    let mut head = [0u8; HEAD];
+    let Ok(len) = other.read_at(&mut head, 0) else { return false };
+    let head = head.get(..len).unwrap_or_default();
+    size(head) == Some(metadata.len())
+        && matches!((build_id(own_head()), build_id(head)), (Some(a), Some(b)) if a == b)
+}
+
+/// Of this program as it runs, without a way through `/proc`.
+fn own_head() -> &'static [u8] {
+    #[expect(unsafe_code, reason = "the linker's symbol has no safe name")]
+    // SAFETY: GNU ld and lld put `__ehdr_start` where the file's beginning is loaded, if it is; it is
+    // loaded read-only and in whole pages.
+    unsafe {
+        unsafe extern "C" {
+            static __ehdr_start: [u8; HEAD];
+        }
+        &__ehdr_start
     }
 }
 
-/// The NT_GNU_BUILD_ID note of a 64-bit little-endian ELF file, where it lies in the first 4 KiB.
-fn build_id(file: &File) -> Option<Vec<u8>> {
-    let mut head = vec![0u8; 4096];
-    let len = file.read_at(&mut head, 0).ok()?;
-    let head = head.get(..len)?;
+/// The size of a whole ELF file, whose last part is its table of sections.
+fn size(head: &[u8]) -> Option<u64> {
+    number(head, 40, 8)?.checked_add(number(head, 58, 2)? * number(head, 60, 2)?)
+}
+
+/// The NT_GNU_BUILD_ID note of a 64-bit little-endian ELF file, where it lies in its head.
+fn build_id(head: &[u8]) -> Option<&[u8]> {
     if head.get(..6)? != b"\x7fELF\x02\x01" {
         return None;
     }
@@ -68,7 +80,7 @@ fn build_id(file: &File) -> Option<Vec<u8>> {
     })
 }
 
-fn gnu_note(mut notes: &[u8]) -> Option<Vec<u8>> {
+fn gnu_note(mut notes: &[u8]) -> Option<&[u8]> {
     const NT_GNU_BUILD_ID: u64 = 3;
     loop {
         let name_len = usize::try_from(number(notes, 0, 4)?).ok()?;
@@ -76,7 +88,7 @@ fn gnu_note(mut notes: &[u8]) -> Option<Vec<u8>> {
         let kind = number(notes, 8, 4)?;
         let id_at = 12 + name_len.next_multiple_of(4);
         if kind == NT_GNU_BUILD_ID && notes.get(12..12 + name_len)? == b"GNU\0" {
-            return notes.get(id_at..id_at + id_len).map(<[u8]>::to_vec);
+            return notes.get(id_at..id_at + id_len);
         }
         notes = notes.get(id_at + id_len.next_multiple_of(4)..)?;
     }

@@ -11,6 +11,7 @@ pub(crate) const PLUGINS: &[(&str, &(dyn Plugin + Sync))] = &[
     ("host-local", &crate::host_local::HostLocal),
     ("loopback", &crate::loopback::Loopback),
     ("macvlan", &crate::macvlan::MacVlan),
+    ("netd", &crate::netd::Netd),
     ("none", &crate::none::None),
     ("overlay", &crate::overlay::Overlay),
     ("portmap", &crate::portmap::PortMap),

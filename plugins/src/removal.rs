@@ -68,8 +68,8 @@ pub(crate) fn remove_inside_of(
     is_ours: impl Fn(&Link) -> bool,
 ) -> Result<(), Error> {
     let Some(namespace) = &record.netns else { return Ok(()) };
-    let Some(netns) = attachment::netns_of_record(namespace) else { return Ok(()) };
-    let names = NsNames { container: namespace.path.to_string_lossy().into_owned() };
+    let Some(netns) = namespace.open() else { return Ok(()) };
+    let names = namespace.names();
     remove_in(&netns, &record.owner.ifname, &names, is_ours)
 }
 

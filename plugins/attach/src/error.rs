@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cni::Code;
 use drivers::Owner;
 
 /// What went wrong.
@@ -35,6 +36,28 @@ pub enum Error {
     Attached {
         /// Whose it is.
         owner: Owner,
+    },
+    /// A host port is another's.
+    #[error(
+        "host port {port} is already mapped for {holder} (network/container/interface): choose \
+         another hostPort"
+    )]
+    Taken {
+        /// As `8080/tcp`, or `8080/tcp of 192.0.2.1`.
+        port: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// Others were quicker each time.
+    #[error("host ports of {owner}: others changed the ruleset {attempts} times meanwhile")]
+    Changed {
+        /// Who wanted them.
+        owner: String,
+        /// How often it was tried.
+        attempts: usize,
+        /// What the kernel said the last time.
+        #[source]
+        source: Option<Refusal>,
     },
     /// The kernel refused a step.
     #[error("{step}")]
@@ -88,6 +111,40 @@ pub enum Error {
     /// A name that the kernel would refuse.
     #[error(transparent)]
     Name(#[from] netstate::NameError),
+}
+
+impl Error {
+    /// The CNI specification's code for it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Attached { .. } => Code::InvalidEnvironment,
+            Self::Taken { .. } => Code::InvalidConfig,
+            Self::Changed { .. } => Code::TryAgainLater,
+            Self::File { .. } | Self::Record { .. } => Code::Io,
+            Self::Refused { source, .. } => kernel_code(&source.0),
+            Self::Kernel(source) => kernel_code(source),
+            Self::NewerTable { .. }
+            | Self::ForeignTable { .. }
+            | Self::Left { .. }
+            | Self::Name(_)
+            | Self::Legacy { .. } => Code::Internal,
+        }
+    }
+}
+
+/// The CNI specification's code for what the kernel says.
+#[must_use]
+pub fn kernel_code(error: &kernel::Error) -> Code {
+    match error.kind() {
+        kernel::Kind::Interrupted | kernel::Kind::Busy => Code::TryAgainLater,
+        kernel::Kind::Exists
+        | kernel::Kind::NotFound
+        | kernel::Kind::NoDevice
+        | kernel::Kind::Permission
+        | kernel::Kind::Unsupported
+        | kernel::Kind::Other => Code::Internal,
+    }
 }
 
 /// What the kernel said of a step, without naming the step again.

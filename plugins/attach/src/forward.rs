@@ -54,17 +54,8 @@ pub fn open(kernel: &mut Kernel, ip: Ip, link: &LinkName, admin: &str) -> Result
     apply(kernel, &plan)
 }
 
-/// Accepts what comes from a network and what goes to it, if iptables' FORWARD drops what nobody
+/// What accepts what comes from a network and what goes to it, if iptables' FORWARD drops what nobody
 /// accepts.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_network(kernel: &mut Kernel, net: IpNetwork, admin: &str) -> Result<(), Error> {
-    let plan = closed_network(kernel, net, admin)?;
-    apply(kernel, &plan)
-}
-
-/// What [`open_network`] would change.
 ///
 /// # Errors
 /// As [`open`].
@@ -72,7 +63,7 @@ pub fn closed_network(kernel: &mut Kernel, net: IpNetwork, admin: &str) -> Resul
     missing(kernel, Ip::of(net.ip()), &iptables::accepts_network(net), admin)
 }
 
-/// What takes back the rules that [`open_network`] has made. The chains stay, which others use.
+/// What takes back the rules that [`closed_network`] has made. The chains stay, which others use.
 ///
 /// # Errors
 /// [`Error::Kernel`].

@@ -8,12 +8,14 @@
 mod store;
 mod wire;
 
-use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use drivers::Owner;
+use kernel::{Netns, NetnsError, NetnsId};
 use netstate::nft::{Element, SetId};
-use netstate::{Desired, LinkName, Ns};
+use netstate::{Desired, LinkName, Ns, NsNames};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -36,15 +38,15 @@ pub struct Record {
     /// Links on the host that go with the attachment.
     pub links: Vec<LinkName>,
     /// Elements that go with the attachment.
-    pub elements: Vec<(SetId, Element)>,
+    pub elements: Vec<(SetId, Arc<Element>)>,
     /// Elements it needs and shares with others: they stay, and are restored with it.
-    pub shared: Vec<(SetId, Element)>,
+    pub shared: Vec<(SetId, Arc<Element>)>,
     /// What else the plugin wants to know when it takes the attachment away or restores it.
     pub notes: std::collections::BTreeMap<String, String>,
 }
 
 /// A network namespace: the path it was given by, and what was behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     /// The path.
     pub path: PathBuf,
@@ -52,6 +54,43 @@ pub struct Namespace {
     pub dev: u64,
     /// Inode: the namespace's number.
     pub ino: u64,
+}
+
+impl Namespace {
+    /// One that is open, by the path that it was given by.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn of(netns: &Netns, path: PathBuf) -> Result<Self, NetnsError> {
+        let NetnsId { dev, ino } = netns.id()?;
+        Ok(Self { path, dev, ino })
+    }
+
+    /// What makes it the same as another.
+    #[must_use]
+    pub fn id(&self) -> NetnsId {
+        NetnsId { dev: self.dev, ino: self.ino }
+    }
+
+    /// Whether it is still behind its path.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        NetnsId::at(&self.path) == Some(self.id())
+    }
+
+    /// How commands name it.
+    #[must_use]
+    pub fn names(&self) -> NsNames {
+        let container = self.path.to_string_lossy().into_owned();
+        NsNames { container, ..NsNames::default() }
+    }
+
+    /// Opens it, if it is still behind its path.
+    #[must_use]
+    pub fn open(&self) -> Option<Netns> {
+        let netns = Netns::open(&self.path).ok()?;
+        netns.id().is_ok_and(|id| id == self.id()).then_some(netns)
+    }
 }
 
 impl Record {
@@ -88,30 +127,23 @@ impl Record {
 /// [`Error::File`] where a directory cannot be read.
 pub fn live(store: &Store) -> Result<Vec<Record>, Error> {
     let records = store.list(None, None)?.into_iter().flatten();
-    Ok(records.filter(|r| store.is_of_this_boot(r) && is_there(r.netns.as_ref())).collect())
+    Ok(records
+        .filter(|r| store.is_of_this_boot(r) && r.netns.as_ref().is_some_and(Namespace::is_there))
+        .collect())
 }
 
-/// Whether a namespace is still behind its path.
-#[must_use]
-pub fn is_there(namespace: Option<&Namespace>) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let Some(namespace) = namespace else { return false };
-    fs::metadata(&namespace.path)
-        .is_ok_and(|m| (m.dev(), m.ino()) == (namespace.dev, namespace.ino))
-}
-
-fn elements(of: &[(SetId, Element)]) -> Desired {
+fn elements(of: &[(SetId, Arc<Element>)]) -> Desired {
     let mut desired = Desired::default();
     for (set, element) in of {
-        desired.0.ns_mut(Ns::Host).add_element(set.clone(), element.clone());
+        desired.0.ns_mut(Ns::Host).add_element(set.clone(), Arc::clone(element));
     }
     desired
 }
 
-fn elements_of(desired: &Desired) -> Vec<(SetId, Element)> {
+fn elements_of(desired: &Desired) -> Vec<(SetId, Arc<Element>)> {
     let host = desired.0.ns(&Ns::Host);
     let sets = host.into_iter().flat_map(|h| &h.elements);
-    sets.flat_map(|(set, of)| of.iter().map(|e| (set.clone(), e.clone()))).collect()
+    sets.flat_map(|(set, of)| of.iter().map(|e| (set.clone(), Arc::clone(e)))).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use drivers::ruleset::{self, Ip};
 use kernel::Kernel;
 use netstate::nft::TableId;
-use netstate::{Datapath, LinkName, Ns, NsNames, Plan, Scope};
+use netstate::{Datapath, LinkName, NsNames, Plan, Scope};
 
 use crate::record::{self, Record, Store};
 use crate::tables::Constant;
@@ -24,10 +24,7 @@ pub fn repair(kernel: &mut Kernel, store: &Store) -> Result<Vec<String>, Error> 
         if !live.iter().any(|r| needs(r, &id)) {
             continue;
         }
-        if kernel.table_comment(&Ns::Host, &id)?.is_none() {
-            done.push(format!("nft add table {id} # with {} attachments", live.len()));
-        }
-        tables::ensure(kernel, store, table)?;
+        done.extend(tables::restore(kernel, store, table)?);
     }
     for record in &live {
         done.extend(elements(kernel, record)?);

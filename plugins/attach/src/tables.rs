@@ -4,7 +4,10 @@
 //! one transaction with the elements of every live record; one of an older schema is replaced in
 //! one transaction with its elements kept; a newer one, or one that is not ours, is refused.
 
+mod restore;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use drivers::conditions;
 use drivers::ports::Class;
@@ -15,6 +18,8 @@ use netstate::{Ns, Op, Plan, Step};
 
 use crate::record::{Record, Store};
 use crate::{Error, record};
+
+pub use restore::restore;
 
 /// How often another program may be quicker.
 const ATTEMPTS: usize = 16;
@@ -60,8 +65,8 @@ pub fn ensure(kernel: &mut Kernel, store: &Store, table: Constant) -> Result<u32
     let id = table.id();
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let generation = kernel.generation(&Ns::Host)?;
-        let steps = match kernel.table_comment(&Ns::Host, &id)? {
+        let (generation, comment) = kernel.table_comment_at(&Ns::Host, &id)?;
+        let steps = match comment {
             None => made_new(store, &table.table()?)?,
             Some(comment) => match ruleset::schema_of(&comment) {
                 Some(ruleset::SCHEMA) => return Ok(generation),
@@ -99,15 +104,16 @@ fn made_new(store: &Store, table: &Table) -> Result<Vec<Step>, Error> {
 /// The table in place of an older one, with what was in the older one's sets.
 fn replaced(kernel: &mut Kernel, store: &Store, table: &Table) -> Result<Vec<Step>, Error> {
     let live = record::live(store)?;
-    let mut kept: BTreeSet<(SetId, Element)> = live.iter().flat_map(of_record).cloned().collect();
+    let mut kept: BTreeSet<(SetId, Arc<Element>)> =
+        live.iter().flat_map(of_record).cloned().collect();
     for set in &table.sets {
         let id = SetId::new(&table.id, &set.name);
         match kernel.elements(&Ns::Host, &id) {
             Ok(elements) => {
                 for element in elements.into_iter().filter(|e| fits(e, set)) {
-                    let there = |(i, e): &(SetId, Element)| *i == id && e.key == element.key;
+                    let there = |(i, e): &(SetId, Arc<Element>)| *i == id && e.key == element.key;
                     if !kept.iter().any(there) {
-                        kept.insert((id.clone(), element));
+                        kept.insert((id.clone(), element.into()));
                     }
                 }
             }
@@ -129,20 +135,20 @@ fn fits(element: &Element, set: &netstate::nft::Set) -> bool {
     types(&element.key) == set.key && types(&element.data) == set.data
 }
 
-fn of_record(record: &Record) -> impl Iterator<Item = &(SetId, Element)> {
+fn of_record(record: &Record) -> impl Iterator<Item = &(SetId, Arc<Element>)> {
     record.elements.iter().chain(&record.shared)
 }
 
 /// Elements of one table, once for each key.
 pub(crate) fn elements<'a>(
-    all: impl Iterator<Item = &'a (SetId, Element)>,
+    all: impl Iterator<Item = &'a (SetId, Arc<Element>)>,
     table: &TableId,
 ) -> Vec<Step> {
     let mut seen = BTreeSet::new();
     let mut steps = Vec::new();
     for (set, element) in all.filter(|(set, _)| set.table == *table) {
         if seen.insert((set.clone(), element.key.clone())) {
-            steps.push(host(Op::AddElement { set: set.clone(), element: element.clone() }));
+            steps.push(host(Op::AddElement { set: set.clone(), element: Arc::clone(element) }));
         }
     }
     steps

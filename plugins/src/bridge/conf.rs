@@ -5,7 +5,7 @@ use drivers::bridge::{PortVlans, VlanGateway};
 use netstate::{LinkName, Mac, VlanRange};
 use serde::Deserialize;
 
-use crate::convert;
+use crate::{convert, mac};
 
 /// What bridge is to do, validated.
 #[derive(Debug)]
@@ -91,12 +91,6 @@ struct Trunk {
     #[serde(rename = "maxID")]
     max_id: Option<i64>,
     id: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ArgsCni {
-    mac: String,
 }
 
 impl Conf {
@@ -229,20 +223,7 @@ fn gateway_vlan(bridge: &LinkName, vlan: u16) -> Result<Option<VlanGateway>, Err
     Ok(Some(VlanGateway { name, port, vlan }))
 }
 
-/// runtimeConfig before args.cni before CNI_ARGS.
 fn mac(request: &Request) -> Result<Option<Mac>, Error> {
     let args = Args::parse(&request.args)?;
-    let known = args.take_known(&["MAC"])?;
-    if let Some(mac) = request.conf.mac()? {
-        return convert::mac("runtimeConfig.mac", &mac).map(Some);
-    }
-    let cni: Option<ArgsCni> = request.conf.args_cni()?;
-    match cni.unwrap_or_default().mac.as_str() {
-        "" => {}
-        mac => return convert::mac("args.cni.mac", mac).map(Some),
-    }
-    match known.get("MAC") {
-        None | Some(&"") => Ok(None),
-        Some(mac) => convert::mac("CNI_ARGS MAC", mac).map(Some),
-    }
+    mac::asked_for(request, args.take_known(&["MAC"])?.get("MAC").copied())
 }

@@ -14,6 +14,7 @@ use crate::subnet::{self, Settings, Source};
 struct Wire {
     subnet_file: PathBuf,
     data_dir: PathBuf,
+    socket: PathBuf,
     delegate: Object,
     subnet_wait: u32,
 }
@@ -29,7 +30,10 @@ pub(super) fn of(request: &Request) -> Result<Settings, Error> {
         delegate: wire.delegate,
         force_address: false,
         data_dir: subnet::path(wire.data_dir, "/var/lib/cni/flannel"),
-        source: Source::File(subnet::path(wire.subnet_file, netd_api::subnet_env::PATH)),
+        source: Source::File {
+            file: subnet::path(wire.subnet_file, netd_api::subnet_env::PATH),
+            socket: subnet::path(wire.socket, netd_api::attach::SOCKET),
+        },
         wait: Duration::from_secs(wire.subnet_wait.into()),
     })
 }

@@ -12,7 +12,8 @@ use crate::testing::{refused, request};
 fn defaults_are_the_references() {
     for keys in ["", r#""subnetFile":"","dataDir":"","delegate":null"#] {
         let settings = of(&request(keys)).expect("valid");
-        assert_eq!(settings.source, Source::File("/run/flannel/subnet.env".into()));
+        let (file, socket) = ("/run/flannel/subnet.env".into(), "/run/netd/attach.sock".into());
+        assert_eq!(settings.source, Source::File { file, socket });
         assert_eq!(settings.data_dir.to_str(), Some("/var/lib/cni/flannel"));
         assert_eq!(settings.wait, Duration::ZERO);
         assert!(settings.delegate.is_empty() && !settings.force_address);
@@ -21,9 +22,10 @@ fn defaults_are_the_references() {
 
 #[test]
 fn keys_match_in_any_case() {
-    let keys = r#""SubnetFile":"/a","DATADIR":"/b","Delegate":{"x":1},"subnetwait":30"#;
+    let keys =
+        r#""SubnetFile":"/a","DATADIR":"/b","Delegate":{"x":1},"subnetwait":30,"Socket":"/c""#;
     let settings = of(&request(keys)).expect("valid");
-    assert_eq!(settings.source, Source::File("/a".into()));
+    assert_eq!(settings.source, Source::File { file: "/a".into(), socket: "/c".into() });
     assert_eq!(settings.data_dir.to_str(), Some("/b"));
     assert_eq!((settings.delegate.len(), settings.wait), (1, Duration::from_secs(30)));
 }
@@ -35,6 +37,7 @@ fn wrong_keys_are_refused_by_name_and_value() {
         &[
             (r#""subnetFile":7"#, Code::Decoding, "subnetFile: expected path string, got 7"),
             (r#""dataDir":[]"#, Code::Decoding, "dataDir"),
+            (r#""socket":true"#, Code::Decoding, "socket"),
             (
                 r#""delegate":"bridge""#,
                 Code::Decoding,

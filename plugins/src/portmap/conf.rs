@@ -154,17 +154,16 @@ fn published((index, mapping): (usize, &PortMapping)) -> Result<Published, Error
         )));
     }
     let transport = match mapping.protocol.to_ascii_lowercase().as_str() {
-        "" | "tcp" => Transport::Tcp,
-        "udp" => Transport::Udp,
-        "sctp" => Transport::Sctp,
-        _ => {
-            return Err(Error::config(format!(
-                "{}: {:?} is not \"tcp\", \"udp\" or \"sctp\"",
-                key("protocol"),
-                mapping.protocol
-            )));
-        }
+        "" => Some(Transport::Tcp),
+        word => Transport::named(word),
     };
+    let transport = transport.ok_or_else(|| {
+        Error::config(format!(
+            "{}: {:?} is not \"tcp\", \"udp\" or \"sctp\"",
+            key("protocol"),
+            mapping.protocol
+        ))
+    })?;
     Ok(Published {
         transport,
         host: host_ip(&key("hostIP"), &mapping.host_ip)?,

@@ -8,6 +8,7 @@ mod listener;
 use std::io::Write;
 use std::net::IpAddr;
 
+use attach::claim::Claim;
 use attach::tables::{self, Constant};
 use attach::wiring::{self, Wiring};
 use attach::{Record, Store};
@@ -22,7 +23,8 @@ use netstate::{Desired, LinkChange, LinkName, Ns, Op, Plan, Step, SysctlKey};
 use crate::attachment::{self, attach_error, kernel_error};
 use crate::{reference, removal};
 use conf::{Conf, Conflict, HostIp, Published};
-use forget::{flush_conntrack, forget_flows};
+use forget::flush_conntrack;
+pub(crate) use forget::forget_flows;
 
 /// The plugin's name, and that of its records.
 pub(crate) const NAME: &str = "portmap";
@@ -207,7 +209,15 @@ impl Add<'_> {
         record: &Record,
     ) -> Result<(), Error> {
         let mut wiring = Wiring::new(kernel, attachment::ns_names(request));
-        let wired = claim::commit(&mut wiring, self).and_then(|()| self.links(&mut wiring, prev));
+        let claim = Claim {
+            owner: self.owner,
+            mappings: &self.flows.mappings,
+            classes: &self.conf.classes,
+            own: &Plan::create(self.own),
+            generation: self.generation,
+        };
+        let claimed = claim.commit(&mut wiring).map_err(|e| attach_error(&e));
+        let wired = claimed.and_then(|()| self.links(&mut wiring, prev));
         wired.map_err(|error| {
             removal::after_failure(&mut wiring, store, record, forget_flows, error)
         })?;

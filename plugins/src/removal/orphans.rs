@@ -3,6 +3,7 @@
 //! and for records that cannot be read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use attach::{Record, Store};
 use cni::Error;
@@ -12,7 +13,7 @@ use netstate::Ns;
 use netstate::nft::{Element, SetId};
 
 use crate::attachment::kernel_error;
-use crate::portmap;
+use crate::{netd, portmap};
 
 /// A record of what is there of one attachment.
 pub(super) fn of(
@@ -56,16 +57,20 @@ pub(super) fn not_among(
 }
 
 /// The elements of our sets whose comment is one of those asked for. Those of published ports are
-/// left to `portmap`, which forgets the flows through them too.
+/// left to `portmap`, which forgets the flows through them too, and to `netd`, which does both.
 fn elements(
     kernel: &mut Kernel,
     plugin: &str,
     wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<(SetId, Element)>, Error> {
+) -> Result<Vec<(SetId, Arc<Element>)>, Error> {
     let (checked, genuine) = ruleset::spoofing_sets();
     let all = kernel.sets(&Ns::Host, &ruleset::inet_id()).map_err(|e| kernel_error(&e))?;
     let of_ports = plugin == portmap::NAME;
-    let is_meant = |set: &SetId| ruleset::purpose(set).map(ports::is_of_ports) == Some(of_ports);
+    let all_of_them = plugin == netd::NAME;
+    let is_meant = |set: &SetId| {
+        let is_of_ports = ruleset::purpose(set).map(ports::is_of_ports);
+        is_of_ports.is_some_and(|is_of_ports| all_of_them || is_of_ports == of_ports)
+    };
     let mut sets: Vec<SetId> = all.into_iter().filter(is_meant).collect();
     if !of_ports {
         sets.extend([checked, genuine]);
@@ -73,7 +78,9 @@ fn elements(
     let mut found = Vec::new();
     for set in sets {
         let all = kernel.elements(&Ns::Host, &set).map_err(|e| kernel_error(&e))?;
-        found.extend(all.into_iter().filter(|e| wanted(&e.comment)).map(|e| (set.clone(), e)));
+        found.extend(
+            all.into_iter().filter(|e| wanted(&e.comment)).map(|e| (set.clone(), e.into())),
+        );
     }
     Ok(found)
 }

@@ -14,10 +14,18 @@ const STEP: rustix::fs::Timespec = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 10
 /// Who knows this host's subnet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A file that flanneld or netd writes.
-    File(PathBuf),
+    /// A file that flanneld or netd writes. Of its own, netd says at its socket whether the subnet is
+    /// still this host's: the file stays as it is.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The socket.
+        socket: PathBuf,
+    },
     /// netd at its socket; where none runs, the file.
     Netd {
+        /// Which of several networks of this host.
+        network: Option<String>,
         /// The socket.
         socket: PathBuf,
         /// The file.
@@ -27,8 +35,12 @@ pub(crate) enum Source {
 
 impl Source {
     /// netd, where it always is.
-    pub(crate) fn netd() -> Self {
-        Self::Netd { socket: attach::SOCKET.into(), file: subnet_env::PATH.into() }
+    pub(crate) fn netd(network: Option<String>) -> Self {
+        let file = match &network {
+            Some(name) => Path::new(subnet_env::DIR).join(format!("{name}.env")),
+            None => subnet_env::PATH.into(),
+        };
+        Self::Netd { network, socket: attach::SOCKET.into(), file }
     }
 
     /// The subnet as it is now.
@@ -37,15 +49,22 @@ impl Source {
     /// Code 11 where there is none yet; 51 where it was lost.
     pub(crate) fn read(&self) -> Result<SubnetEnv, Error> {
         match self {
-            Self::File(path) => read_file(path),
-            Self::Netd { socket, file } => match attach::subnet(socket) {
-                Ok(subnet) => usable(subnet),
-                Err(absent @ attach::Error::Absent { .. }) => read_file(file).map_err(|error| {
-                    let text = format!("netd does not run: {}", cni::ErrorChain(&absent));
-                    error.context(text)
-                }),
-                Err(error) => Err(Error::caused_by(Code::TryAgainLater, &error)),
-            },
+            Self::File { file, socket } => {
+                let env = read_file(file)?;
+                lost(file, socket, &env).map_or(Ok(env), Err)
+            }
+            Self::Netd { network, socket, file } => {
+                match attach::subnet(socket, network.as_deref()) {
+                    Ok(subnet) => usable(subnet),
+                    Err(absent @ attach::Error::Absent { .. }) => {
+                        read_file(file).map_err(|error| {
+                            let text = format!("netd does not run: {}", cni::ErrorChain(&absent));
+                            error.context(text)
+                        })
+                    }
+                    Err(error) => Err(Error::caused_by(Code::TryAgainLater, &error)),
+                }
+            }
         }
     }
 
@@ -84,6 +103,22 @@ fn usable(subnet: Subnet) -> Result<SubnetEnv, Error> {
             Err(Error::try_again(format!("netd has no subnet for this host yet: {reason}")))
         }
     }
+}
+
+/// What netd says of the subnet in a file, where it has lost that. Of a file that another daemon writes
+/// it knows nothing, and where none runs or answers the file alone tells.
+fn lost(file: &Path, socket: &Path, env: &SubnetEnv) -> Option<Error> {
+    let answer = match attach::subnet(socket, None) {
+        // Of several networks each has a file of its name.
+        Err(attach::Error::Refused { .. }) => {
+            attach::subnet(socket, Some(file.file_stem()?.to_str()?))
+        }
+        answer => answer,
+    };
+    let subnet = answer.ok().filter(|subnet| subnet.lease == Lease::Lost)?;
+    let of_netd = subnet.env.as_ref()?;
+    let is_same = (of_netd.subnet, of_netd.ipv6_subnet) == (env.subnet, env.ipv6_subnet);
+    usable(subnet).err().filter(|_| is_same)
 }
 
 /// The reference's words, but for the remedy.

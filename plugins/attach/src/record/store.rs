@@ -39,6 +39,12 @@ impl Store {
         Self { root, boot_id }
     }
 
+    /// This run of the kernel.
+    #[must_use]
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
     /// A record with nothing in it yet.
     #[must_use]
     pub fn record(&self, owner: &Owner, plugin: &str) -> Record {
@@ -164,6 +170,15 @@ impl Store {
             }
         }
         Ok(records)
+    }
+
+    /// Whether there is any plugin's record of an attachment.
+    #[must_use]
+    pub fn has_any(&self, owner: &Owner) -> bool {
+        let path = self.path(owner, "");
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let there = path.parent().and_then(|dir| entries(dir).ok()).unwrap_or_default();
+        there.iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&name))
     }
 
     /// Whose a record is that could not be read, by the place it was in.

@@ -112,3 +112,15 @@ fn a_record_survives_any_input() {
         }
     });
 }
+
+#[test]
+fn elements_of_sets_that_are_no_more_are_left_out_of_a_record() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = store(&dir);
+    let record = full(&store);
+    let text = String::from_utf8(wire::encode(&record)).expect("text");
+    let element = r#"{"set":"inet netd hairpin6","key":["ip6=fd00::2","proto=6","port=80","if=cni0"],"comment":""},"#;
+    let older = text.replacen(r#""elements":["#, &format!(r#""elements":[{element}"#), 1);
+    assert_ne!(older, text);
+    assert_eq!(wire::decode(older.as_bytes()).expect("record"), record);
+}

@@ -68,9 +68,9 @@ fn a_peer_with_a_new_mac_and_address_leaves_no_entry_behind() {
         let plan = Plan::update(&one(own, &before), &one(own, &after));
         assert_eq!(
             plan.to_string(),
-            "bridge fdb del 0a:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self\n\
-             ip neigh replace 10.5.2.0 lladdr 0a:00:00:00:09:09 dev flannel.1 nud permanent\n\
-             bridge fdb replace 0a:00:00:00:09:09 dev flannel.1 dst 192.0.2.99 self permanent\n"
+            "ip neigh replace 10.5.2.0 lladdr 0a:00:00:00:09:09 dev flannel.1 nud permanent\n\
+             bridge fdb replace 0a:00:00:00:09:09 dev flannel.1 dst 192.0.2.99 self permanent\n\
+             bridge fdb del 0a:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self\n"
         );
         let mut kernel = Kernel::open(None);
         applied(&kernel.apply(&plan));

@@ -142,6 +142,7 @@ fn device(ip: Ip, number: u8) -> Device {
         port: Some(8472),
         mtu: vxlan::mtu(1500, ip),
         learning: false,
+        tx_checksum: None,
         gbp: false,
         parent: LinkName::new("u0").unwrap(),
         local: local.parse().unwrap(),

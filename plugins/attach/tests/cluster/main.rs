@@ -4,6 +4,7 @@
 
 mod device;
 mod hosts;
+mod overlay;
 mod page;
 mod reach;
 mod rules;

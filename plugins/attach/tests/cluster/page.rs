@@ -23,7 +23,7 @@ fn the_page_of_the_overlay_is_what_the_kernel_has() {
         let plan = wire_here(&wanted(&hosts.a, &hosts.b), &hosts.a);
         fill("devices", &devices());
         fill("peers", &on_devices());
-        let rules = traffic::plan(None, &Traffic { fully_random: true, ..rules() });
+        let rules = traffic::plan(None, &[&Traffic { fully_random: true, ..rules() }]);
         applied(&Kernel::open(None).apply(&rules));
         fill("rules", &sh("nft list table inet netd_cluster"));
         fill("commands", &format!("{plan}{rules}"));

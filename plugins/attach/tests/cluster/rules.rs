@@ -41,7 +41,7 @@ fn a_table_of_other_content_is_replaced_and_one_of_the_same_is_left_alone() {
         set(&rules());
         let first = sh("nft list table inet netd_cluster");
         let comment = comment();
-        assert!(traffic::plan(comment.as_deref(), &rules()).is_empty());
+        assert!(traffic::plan(comment.as_deref(), &[&rules()]).is_empty());
         let subnets = vec!["10.5.9.0/24".parse().unwrap()];
         set(&Traffic { subnets, ..rules() });
         let second = sh("nft list table inet netd_cluster");
@@ -58,13 +58,15 @@ fn where_iptables_forward_drops_the_network_is_let_through_in_a_way_iptables_can
         let mut kernel = Kernel::open(None);
         let networks = ["10.5.0.0/16", "fd05::/44"].map(|net| net.parse().unwrap());
         for net in networks {
-            forward::open_network(&mut kernel, net, "CNI-ADMIN").unwrap();
+            let plan = forward::closed_network(&mut kernel, net, "CNI-ADMIN").unwrap();
+            applied(&kernel.apply(&plan));
         }
         assert_eq!(sh("nft list tables"), "", "nothing drops, so nothing is needed");
         sh("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP");
         assert!(source("ca", "cb", "10.5.2.2").is_err());
         for net in networks.into_iter().chain(networks) {
-            forward::open_network(&mut kernel, net, "CNI-ADMIN").unwrap();
+            let plan = forward::closed_network(&mut kernel, net, "CNI-ADMIN").unwrap();
+            applied(&kernel.apply(&plan));
         }
         for ip in ["10.5.2.2", "fd05:0:0:2::2"] {
             source("ca", "cb", ip).unwrap();
@@ -81,9 +83,11 @@ fn where_iptables_forward_drops_the_network_is_let_through_in_a_way_iptables_can
 
 pub(crate) fn rules() -> Traffic {
     Traffic {
+        name: String::new(),
         networks: vec!["10.5.0.0/16".parse().unwrap(), "fd05::/48".parse().unwrap()],
         subnets: vec!["10.5.1.0/24".parse().unwrap(), "fd05:0:0:1::/64".parse().unwrap()],
         masquerade: true,
+        apart: vec![],
         fully_random: false,
     }
 }
@@ -93,7 +97,7 @@ fn comment() -> Option<String> {
 }
 
 fn set(traffic: &Traffic) {
-    let plan = traffic::plan(comment().as_deref(), traffic);
+    let plan = traffic::plan(comment().as_deref(), &[traffic]);
     applied(&Kernel::open(None).apply(&plan));
 }
 

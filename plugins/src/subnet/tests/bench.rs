@@ -107,7 +107,10 @@ impl Bench {
             delegate: delegate.as_object().expect("an object").clone(),
             force_address: false,
             data_dir: self.path("state"),
-            source: Source::File(self.path("subnet.env")),
+            source: Source::File {
+                file: self.path("subnet.env"),
+                socket: self.path("attach.sock"),
+            },
             wait: std::time::Duration::ZERO,
         }
     }

@@ -14,12 +14,24 @@ use crate::subnet::{Source, add, status};
 
 /// A netd that gives these answers, one to each client.
 fn netd(socket: &Path, answers: Vec<Subnet>) -> std::thread::JoinHandle<()> {
+    let answers = answers.into_iter().map(|subnet| (None, Reply::Subnet(subnet)));
+    netd_asked(socket, answers.collect())
+}
+
+/// The same, asked for these networks.
+fn netd_asked(
+    socket: &Path,
+    answers: Vec<(Option<&'static str>, Reply)>,
+) -> std::thread::JoinHandle<()> {
     let listener = UnixListener::bind(socket).expect("listen");
     std::thread::spawn(move || {
-        for subnet in answers {
+        for (network, reply) in answers {
+            let want = Request::Subnet { network: network.map(str::to_owned) }.frame();
+            let mut asked = vec![0; want.len()];
             let (mut stream, _) = listener.accept().expect("client");
-            stream.read_exact(&mut vec![0; Request::Subnet.frame().len()]).expect("request");
-            stream.write_all(&Reply::Subnet(subnet).frame()).expect("answer");
+            stream.read_exact(&mut asked).expect("request");
+            assert_eq!(asked, want);
+            stream.write_all(&reply.frame()).expect("answer");
         }
     })
 }
@@ -30,7 +42,11 @@ fn subnet(lease: Lease, ready: bool) -> Subnet {
 }
 
 fn source(bench: &Bench) -> Source {
-    Source::Netd { socket: bench.path("attach.sock"), file: bench.path("subnet.env") }
+    Source::Netd {
+        network: None,
+        socket: bench.path("attach.sock"),
+        file: bench.path("subnet.env"),
+    }
 }
 
 #[test]
@@ -78,6 +94,56 @@ fn a_lost_lease_is_51_for_status_and_11_for_add() {
     assert_eq!(error.code, Code::LimitedConnectivity);
     let error = add(&settings, &bench.request(Verb::Add, "")).expect_err("ADD");
     assert_eq!(error.code, Code::TryAgainLater);
+    netd.join().expect("netd");
+}
+
+#[test]
+fn a_file_of_netds_is_not_used_while_netd_has_lost_the_subnet_in_it() {
+    let bench = Bench::new();
+    let settings = bench.settings("{}");
+    let socket = bench.path("attach.sock");
+    let (lost, held) = (|| subnet(Lease::Lost, false), || subnet(Lease::Held, false));
+    // What is written of it is used while netd has not lost it, ready or not.
+    let netd = netd(&socket, vec![held(), Subnet::default(), lost(), lost()]);
+    for _ in 0..2 {
+        assert_eq!(settings.source.read().expect("the file").to_string(), V4);
+    }
+    let error = status(&settings, &bench.request(Verb::Status, "")).expect_err("STATUS");
+    assert_eq!(error.code, Code::LimitedConnectivity);
+    assert_eq!(error.msg, "netd has lost this host's subnet: the reason");
+    let error = add(&settings, &bench.request(Verb::Add, "")).expect_err("ADD");
+    assert_eq!(error.code, Code::TryAgainLater);
+    assert!(bench.kept().is_empty() && bench.calls().is_empty());
+    netd.join().expect("netd");
+    // Nobody listens there any more, as after netd has ended.
+    add(&settings, &bench.request(Verb::Add, "")).expect("ADD by the file alone");
+}
+
+#[test]
+fn a_file_of_another_daemon_is_used_whatever_netd_has_lost() {
+    let bench = Bench::new();
+    let other = V4.replace("10.1.17.1/24", "10.1.99.1/24");
+    std::fs::write(bench.path("subnet.env"), &other).expect("write");
+    let netd = netd(&bench.path("attach.sock"), vec![subnet(Lease::Lost, false)]);
+    let env = bench.settings("{}").source.read().expect("the file");
+    assert_eq!(env.to_string(), other);
+    netd.join().expect("netd");
+}
+
+#[test]
+fn of_several_networks_netd_is_asked_for_the_one_that_the_file_is_named_by() {
+    let bench = Bench::new();
+    let (file, socket) = (bench.path("blue.env"), bench.path("attach.sock"));
+    std::fs::write(&file, V4).expect("write");
+    let source = Source::File { file, socket: socket.clone() };
+    let several = || Reply::refusal("netd is in networks blue, green here");
+    let lost = Reply::Subnet(subnet(Lease::Lost, false));
+    let unknown = Reply::refusal("netd is not in network blue here");
+    let answers =
+        vec![(None, several()), (Some("blue"), lost), (None, several()), (Some("blue"), unknown)];
+    let netd = netd_asked(&socket, answers);
+    assert_eq!(source.read().expect_err("lost").code, Code::LimitedConnectivity);
+    assert_eq!(source.read().expect("another's file").to_string(), V4);
     netd.join().expect("netd");
 }
 
