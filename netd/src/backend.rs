@@ -31,6 +31,7 @@ use devices::Devices;
 
 pub use error::{InvalidBackend, UnusablePeer};
 pub use extension::Hook;
+pub(crate) use harm::overlap;
 
 /// What the network's configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,16 +93,10 @@ impl Backend {
     pub fn fixed(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Vxlan(conf) => conf.fixed(),
-            // What is beside the kernel's state is not made anew while it runs.
-            Self::Ipip(_) | Self::Udp(_) | Self::WireGuard(_) | Self::Extension(_) => Vec::new(),
-            Self::HostGw | Self::Alloc => Vec::new(),
+            Self::WireGuard(conf) => conf.fixed(),
+            Self::Udp(conf) => conf.fixed(),
+            Self::Ipip(_) | Self::HostGw | Self::Extension(_) | Self::Alloc => Vec::new(),
         }
-    }
-
-    /// Whether all that it does is the kernel's state, which can be changed in place.
-    #[must_use]
-    pub fn is_kernels(&self) -> bool {
-        matches!(self, Self::Vxlan(_) | Self::HostGw | Self::Alloc)
     }
 
     /// Whether it connects IPv6 subnets.

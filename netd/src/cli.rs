@@ -6,19 +6,27 @@
 
 mod agent;
 mod cni;
+mod columns;
 mod config;
+mod containers;
 mod failure;
+mod filters;
 mod lease;
 mod leave;
+mod listing;
+mod network;
 mod options;
 mod output;
+mod proxy;
+mod ps;
 mod run;
 mod runtime;
+mod shell;
 mod subnet_env;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::config::options::with_two_dashes;
 
@@ -47,12 +55,24 @@ enum Command {
     /// Show or change the leases of the cluster's hosts
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Manage networks of this host, as `docker network` does
+    #[command(subcommand)]
+    Network(network::Command),
+    /// List the containers on this host's networks
+    Ps(ps::Args),
     /// Remove what the agent has made on this host; its lease stays
     Cleanup(leave::Args),
     /// Remove what the agent has made on this host, and give its lease back
     Leave(leave::Args),
+    /// Hold published ports and carry what the kernel's rules cannot; the agent starts it
+    #[command(hide = true)]
+    Proxy,
     /// Print this host's subnet as flannel's subnet.env has it, or as options for Docker
     SubnetEnv(subnet_env::Args),
+    /// Print a script by which a shell completes netd's commands and options
+    Completion(shell::CompletionArgs),
+    /// Print or write manual pages
+    Man(shell::ManArgs),
 }
 
 /// Does what the program's arguments say.
@@ -69,9 +89,14 @@ pub fn main() -> ExitCode {
             Command::Plan(args) => agent::plan::run(&args),
             Command::Config(command) => config::run(&command),
             Command::Lease(command) => lease::run(&command),
+            Command::Network(command) => network::run(&command),
+            Command::Ps(args) => ps::run(&args),
             Command::Cleanup(args) => leave::cleanup(&args),
             Command::Leave(args) => leave::leave(&args),
+            Command::Proxy => proxy::run(),
             Command::SubnetEnv(args) => subnet_env::run(&args),
+            Command::Completion(args) => shell::completion(&args),
+            Command::Man(args) => shell::man(&args),
         }),
     };
     done.unwrap_or_else(|error| failure::report(&error))
@@ -80,10 +105,18 @@ pub fn main() -> ExitCode {
 /// What clap makes of the arguments. Those of the commands that ask the store may be written with
 /// one dash, as in a unit file of flanneld's.
 fn parsed(words: Option<Vec<String>>) -> Result<Cli, clap::Error> {
-    match words {
+    let matches = match words {
         Some(words) if words.first().is_some_and(|word| word == "lease" || word == "config") => {
-            Cli::try_parse_from(std::iter::once("netd".to_owned()).chain(with_two_dashes(&words)))
+            let words = std::iter::once("netd".to_owned()).chain(with_two_dashes(&words));
+            command().try_get_matches_from(words)
         }
-        Some(_) | None => Cli::try_parse(),
-    }
+        Some(_) | None => command().try_get_matches(),
+    };
+    Cli::from_arg_matches(&matches?).map_err(|error| error.format(&mut command()))
+}
+
+fn command() -> clap::Command {
+    Cli::command()
+        .mut_subcommand("network", |of| of.mut_subcommands(network::with_values_of_switches))
+        .mut_subcommand("ps", network::with_values_of_switches)
 }

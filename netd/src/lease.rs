@@ -26,6 +26,8 @@ mod leased;
 mod leases;
 mod leave;
 mod sign;
+mod taken;
+mod telling;
 mod value;
 mod view;
 mod watching;

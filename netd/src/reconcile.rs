@@ -14,16 +14,20 @@ mod apply;
 mod between;
 mod burst;
 mod counts;
-mod inbox;
+mod host;
+pub(crate) mod inbox;
+mod left;
 mod notice;
+mod parts;
 mod peers;
 mod places;
 mod plan;
-mod retry;
+pub(crate) mod retry;
 mod round;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod unheard;
 mod work;
 
 use std::collections::BTreeMap;
@@ -43,7 +47,12 @@ use crate::backend::Overlay;
 use crate::lease::{ClusterEvent, SubnetKey};
 
 pub use counts::{Counts, LastRound};
-pub use inbox::{Ended, Inputs};
+pub use host::{Applied, Host};
+pub use inbox::{Ended, Entrance};
+pub use parts::{Part, Share};
+
+/// Where to send inputs. Clones lead to the same loop.
+pub type Inputs = Entrance<Input>;
 
 use inbox::Inbox;
 
@@ -113,7 +122,9 @@ pub fn listen() -> io::Result<Events> {
     let families = [Family::Ip, Family::Ip6].into_iter();
     let names = ["FORWARD", iptables::CNI_FORWARD];
     let chains = families.flat_map(|ip| names.map(|name| iptables::chain(ip, name))).collect();
-    Events::open(Own { route_protocol: ROUTE_PROTOCOL, table, chains, thread: THREAD })
+    let own =
+        Own { route_protocol: ROUTE_PROTOCOL, table, chains, threads: THREAD, ..Own::default() };
+    Events::open(own)
 }
 
 /// The loop, from outside. Dropping it ends the loop; the kernel keeps what was made.
@@ -127,19 +138,38 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Starts the loop in the calling thread's network namespace. Nothing is changed before the
-    /// first [`ClusterEvent::Reset`].
+    /// Starts the loop of a network in the calling thread's network namespace. Nothing is changed
+    /// before the first [`ClusterEvent::Reset`].
     ///
     /// # Errors
     /// Where no thread can be made.
-    pub fn start(goal: Goal, events: Events) -> io::Result<Self> {
+    pub fn start(goal: Goal, events: Events, part: Part) -> io::Result<Self> {
+        Self::spawn(Box::new(Kernel::open(None)), goal, Some(events), part)
+    }
+
+    /// Starts the loop of the only network of a host that tells of no changes, or by these events.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(host: Box<dyn Host>, goal: Goal, events: Option<Events>) -> io::Result<Self> {
+        Self::spawn(host, goal, events, Part::default())
+    }
+
+    fn spawn(
+        host: Box<dyn Host>,
+        goal: Goal,
+        events: Option<Events>,
+        part: Part,
+    ) -> io::Result<Self> {
         let (inputs, mut inbox) = Inbox::new(events)?;
         let (report, health) = watch::channel(Health::default());
         let (counting, counts) = watch::channel(Counts::default());
         let (hint, uplink) = watch::channel(());
+        let network = tracing::Span::current();
         let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
+            let _network = network.entered();
             let telling = work::Telling { report, counts: counting, uplink: hint };
-            work::Work::new(Kernel::open(None), goal, telling).run(&mut inbox);
+            work::Work::new(host, goal, part, telling).run(&mut inbox);
         })?;
         Ok(Self { inputs, health, counts, uplink, thread: Some(thread) })
     }

@@ -9,13 +9,17 @@ mod backoff;
 mod error;
 pub mod etcd;
 mod follow;
+#[cfg(feature = "inject")]
+pub(crate) mod inject;
 pub mod local;
+mod position;
 mod txn;
 
 pub use backoff::Backoff;
 pub(crate) use backoff::random;
 pub use error::{Error, Fault};
 pub use follow::{Followed, follow};
+pub use position::{Position, Witness};
 pub use txn::{Condition, Expected, Outcome, Target, Txn, Write};
 
 use std::fmt;
@@ -45,21 +49,6 @@ pub struct Entry {
     pub mod_revision: Revision,
     /// The session it vanishes with; without one it stays.
     pub session: Option<Session>,
-}
-
-/// A point in a store's history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// What changed after it is of higher revisions.
-    pub revision: Revision,
-    /// Which history it is: a store that is built anew begins another. 0 stands for any.
-    pub history: u64,
-}
-
-impl From<Revision> for Position {
-    fn from(revision: Revision) -> Self {
-        Self { revision, history: 0 }
-    }
 }
 
 /// All keys below a prefix, as they were at one revision.
@@ -117,9 +106,10 @@ pub enum Event {
         /// In order.
         changes: Vec<Change>,
     },
-    /// Changes were missed, or the store's history is another one: list, and watch from there.
-    /// Nothing follows it.
+    /// Changes were missed: list, and watch from there. Nothing follows it.
     Resync(String),
+    /// The same, as the store has another history than the point to begin after: it was built anew.
+    Anew(String),
 }
 
 /// How long a session lives.
@@ -146,7 +136,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn txn(&self, txn: Txn) -> Result<Outcome, Error>;
 
     /// Tells of all changes after a point to keys that begin with `prefix`. The stream ends with
-    /// the first error, and after [`Event::Resync`].
+    /// the first error, and after [`Event::Resync`] or [`Event::Anew`].
     fn watch(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Event, Error>>;
 
     /// Begins a session.

@@ -4,17 +4,20 @@
 //! Source: flannel `pkg/ipmatch/match.go`, `pkg/ip/iface.go`.
 
 mod address;
+mod carrier;
 mod error;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use kernel::events::Notice;
 use kernel::{Kernel, Uplink, Way};
 use netstate::{LinkName, Ns};
 
 use crate::config::options::IfaceOptions;
 use address::{first_v4, first_v6, owns, usable};
+pub use carrier::{Carrier, choose_carrier};
 pub use error::Unsuitable;
 
 /// The interface between hosts, and this host's addresses.
@@ -61,6 +64,25 @@ pub fn look(kernel: &mut Kernel, options: &IfaceOptions) -> Result<Seen, kernel:
             None => None,
         },
     })
+}
+
+/// Whether [`choose`] may choose otherwise after what the kernel tells. `is_link` says whether a link is the
+/// interface, or may be.
+#[must_use]
+pub fn may_change(notice: &Notice, is_link: impl Fn(&LinkName) -> bool) -> bool {
+    match notice {
+        Notice::Anywhere | Notice::Address(_) | Notice::NewAddress(_) => true,
+        Notice::Link(name) => is_link(name),
+        Notice::Route(net) => net.prefix() == 0,
+        Notice::Port(_)
+        | Notice::Neighbour(..)
+        | Notice::Forwarding(..)
+        | Notice::Table
+        | Notice::Element(_)
+        | Notice::Chain
+        | Notice::NotForwarding
+        | Notice::NamespaceGone => false,
+    }
 }
 
 /// Chooses: each `--iface` in order, each `--iface-regex`, `--iface-can-reach`; where none of them

@@ -5,7 +5,14 @@
 //! a plugin does with it.
 
 pub mod attach;
+pub mod endpoints;
 pub mod file;
 pub mod subnet_env;
 
 pub use subnet_env::{Previous, SubnetEnv};
+
+/// Whether connecting to a socket failed because nobody listens there.
+#[must_use]
+pub fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+}

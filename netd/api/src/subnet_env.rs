@@ -25,6 +25,9 @@ pub use error::{Error, Fault};
 /// Where it is, unless said otherwise.
 pub const PATH: &str = "/run/flannel/subnet.env";
 
+/// Where those of several networks are, each `NAME.env`, unless said otherwise.
+pub const DIR: &str = "/run/flannel/networks";
+
 /// Both readable by everybody: Docker's unit and people read it.
 const MODES: Modes = Modes { file: 0o644, dir: 0o755 };
 

@@ -62,8 +62,12 @@ mod tests {
 
     /// What is said against it; nothing where it can be followed.
     fn judged(new: &str) -> String {
+        judged_after(r#"{"Type":"vxlan"}"#, new)
+    }
+
+    fn judged_after(backend: &str, new: &str) -> String {
         let parse = |text: &str| NetworkConfig::parse(text.as_bytes()).unwrap();
-        let now = parse(r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#);
+        let now = parse(&format!(r#"{{"Network":"10.5.0.0/16","Backend":{backend}}}"#));
         can_follow(&now, &"10.5.7.0-24".parse().unwrap(), &parse(new))
             .err()
             .map(|e| e.to_string())
@@ -80,6 +84,40 @@ mod tests {
                 "Backend":{"Type":"vxlan"}}"#,
         ] {
             assert_eq!(judged(fine), "", "{fine}");
+        }
+    }
+
+    #[test]
+    fn of_each_backend_stays_what_its_peers_send_to() {
+        for (now, new, why) in [
+            (r#"{"Type":"udp"}"#, r#"{"Type":"udp","Port":8285}"#, ""),
+            (r#"{"Type":"udp"}"#, r#"{"Type":"udp","Port":9}"#, "Backend.Port is 9"),
+            (r#"{"Type":"ipip"}"#, r#"{"Type":"ipip","DirectRouting":true}"#, ""),
+            (
+                r#"{"Type":"wireguard"}"#,
+                r#"{"Type":"wireguard","PersistentKeepaliveInterval":5,"MTU":1400}"#,
+                "",
+            ),
+            (
+                r#"{"Type":"wireguard"}"#,
+                r#"{"Type":"wireguard","Mode":"auto"}"#,
+                "Backend.Mode is auto, and this host's device was made with separate",
+            ),
+            (
+                r#"{"Type":"wireguard"}"#,
+                r#"{"Type":"wireguard","ListenPort":9}"#,
+                "Backend.ListenPort is 9",
+            ),
+            (
+                r#"{"Type":"extension","SubnetAddCommand":"a"}"#,
+                r#"{"Type":"extension","SubnetAddCommand":"b"}"#,
+                "",
+            ),
+        ] {
+            let new = format!(r#"{{"Network":"10.5.0.0/16","Backend":{new}}}"#);
+            let told = judged_after(now, &new);
+            assert!(told.starts_with(why) || told.contains(why), "{new}: {told}");
+            assert_eq!(told.is_empty(), why.is_empty(), "{new}: {told}");
         }
     }
 

@@ -38,7 +38,7 @@ pub enum AgentError {
     #[error("tell this host from others")]
     Host(#[source] UnknownHost),
     /// The store on this host.
-    #[error("open the local store")]
+    #[error("use this host's own store")]
     Local(#[source] store::Error),
     /// The key for WireGuard.
     #[error(
@@ -97,6 +97,9 @@ pub enum AgentError {
     /// The backend cannot be used on this host.
     #[error("prepare the backend")]
     Backend(#[source] InvalidBackend),
+    /// The networks of this host.
+    #[error("serve the networks of this host")]
+    Networks(#[source] crate::registry::OpenError),
     /// What the kernel tells of changes.
     #[error("listen to the kernel's events")]
     Events(#[source] io::Error),

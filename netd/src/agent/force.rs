@@ -11,7 +11,7 @@ use crate::api::status;
 use crate::backend::{Backend, InvalidBackend, Macs, Overlay};
 use crate::config::network::NetworkConfig;
 use crate::config::options::Options;
-use crate::lease::Held;
+use crate::lease::{Held, SubnetKey};
 use crate::reconcile::Goal;
 use crate::underlay::Underlay;
 
@@ -72,15 +72,9 @@ impl InForce {
 
     /// What the kernel is to hold.
     pub(super) fn goal(&self, options: &Options) -> Goal {
-        let v6 = self.config.ipv6.map(|(network, _)| network.into());
         Goal {
-            overlay: self.overlay.clone(),
-            traffic: Traffic {
-                networks: std::iter::once(self.config.network.into()).chain(v6).collect(),
-                subnets: self.held.subnet.networks().collect(),
-                masquerade: options.ip_masq,
-                fully_random: options.ip_masq_fully_random,
-            },
+            overlay: self.overlay.clone().with_tx_checksum(options.vxlan_tx_checksum),
+            traffic: traffic(&self.config, &self.held.subnet, options),
             forward_rules: options.forward_rules,
             blackhole: options.blackhole_route,
             resync: options.resync,
@@ -94,6 +88,20 @@ impl InForce {
             interface: self.underlay.link.to_string(),
             public_ip: self.held.value.public_ip.to_string(),
             mtu: self.overlay.mtu(),
+            trouble: None,
         }
+    }
+}
+
+/// The rules of a network in which this host has a subnet.
+pub(super) fn traffic(config: &NetworkConfig, subnet: &SubnetKey, options: &Options) -> Traffic {
+    let v6 = config.ipv6.map(|(network, _)| network.into());
+    Traffic {
+        name: options.network.clone().unwrap_or_default(),
+        networks: std::iter::once(config.network.into()).chain(v6).collect(),
+        subnets: subnet.networks().collect(),
+        masquerade: options.ip_masq,
+        apart: options.ip_masq_exclude.clone(),
+        fully_random: options.ip_masq_fully_random,
     }
 }

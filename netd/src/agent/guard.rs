@@ -11,11 +11,12 @@ use netd_api::file::replace;
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::announce::READABLE;
 
 /// At most so often, where another program writes the same files.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Between lines of the log about it.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -25,11 +26,12 @@ pub(super) type Wanted = (PathBuf, Vec<u8>);
 /// Guards these files until dropped.
 pub(super) fn files(wanted: Vec<Wanted>) -> JoinSet<()> {
     let mut task = JoinSet::new();
-    task.spawn(async move {
+    let guarding = async move {
         if let Err(error) = guard(&wanted).await {
             tracing::warn!(%error, "files for others are not guarded: a change of theirs stays");
         }
-    });
+    };
+    task.spawn(guarding.in_current_span());
     task
 }
 

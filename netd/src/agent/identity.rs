@@ -43,7 +43,12 @@ pub(super) async fn complete(
 /// The commands, where the backend consists of some.
 pub(super) fn hooks(agent: &Agent, backend: &Backend) -> Option<Hooks> {
     let Backend::Extension(conf) = backend else { return None };
-    Some(Hooks { conf: conf.clone(), shell: agent.options.extension_shell })
+    Some(Hooks {
+        conf: conf.clone(),
+        shell: agent.options.extension_shell,
+        limit: agent.options.extension_timeout,
+        standing: Some(agent.standing.clone()),
+    })
 }
 
 /// Writes what `netd cleanup` is to know.

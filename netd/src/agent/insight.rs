@@ -1,4 +1,4 @@
-//! All that the agent knows of itself, put together when somebody asks.
+//! All that the agent knows of a network, put together when somebody asks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,15 +9,19 @@ use tokio::sync::{oneshot, watch};
 use super::reach::Reach;
 use super::standing::Standing;
 use crate::api::status::{
-    Backend, Configuration, LastRound, Lease, Peers, Reconcile, Report, Store,
+    Backend, ClusterNetworks, Configuration, HostNetworks, LastRound, Lease, Peers, Reconcile,
+    Report, Store,
 };
 use crate::lease::{Held, Status, SubnetKey, since_boot};
 use crate::reconcile::{Counts, Input, Inputs};
+use crate::registry;
 use crate::store::Session;
 
 /// What is known from where.
 #[derive(Debug, Clone)]
 pub(super) struct Insight {
+    /// The network's name, where this host is in several.
+    pub(super) network: Option<String>,
     pub(super) endpoints: String,
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) store: watch::Receiver<Reach>,
@@ -62,10 +66,15 @@ impl Insight {
             ready: reason.is_none(),
             reason,
             lease: self.lease(&standing),
-            backend: running.map(|running| running.backend.clone()),
+            backend: running.map(|running| Backend {
+                trouble: standing.trouble_of_commands(),
+                ..running.backend.clone()
+            }),
             configuration: Configuration { refused: standing.refused.clone() },
             store: self.store(),
             peers: peers(&standing),
+            host_networks: host_networks(&standing),
+            cluster_networks: cluster_networks(&standing),
             reconcile: reconcile(standing.health.trouble, &counts),
         }
     }
@@ -87,10 +96,10 @@ impl Insight {
         lease.reason.clone_from(&standing.lost);
         let running = self.running.borrow();
         let Some(running) = running.as_ref() else { return lease };
-        lease.age_seconds = Some(seconds(running.since.elapsed()));
+        lease.age_seconds = standing.acquired.as_ref().map(|since| seconds(since.age()));
         lease.subnet = Some(running.subnet.v4.to_string());
         lease.ipv6_subnet = running.subnet.v6.map(|subnet| subnet.to_string());
-        if let Status::Held(held) = &*running.lease.borrow() {
+        if let Some(held) = running.lease.borrow().held() {
             lease.id = held.session.map(|session| session.to_string());
             lease.ttl_seconds = held.session.map(|_| seconds(held.time_to_live));
             lease.since_keep_alive_seconds =
@@ -113,10 +122,7 @@ impl Insight {
 
     /// What this host's lease lives by.
     pub(super) fn session(&self) -> Option<Session> {
-        match &*self.running.borrow().as_ref()?.lease.borrow() {
-            Status::Held(held) => held.session,
-            Status::Lost { .. } => None,
-        }
+        self.running.borrow().as_ref()?.lease.borrow().held()?.session
     }
 
     /// Whether the lease may have ended for want of signs of life, or the loop hangs.
@@ -204,6 +210,24 @@ fn peers(standing: &Standing) -> Peers {
         outside: health.outside as u64,
         outsider: health.outsider.map(|key| key.to_string()),
     }
+}
+
+fn host_networks(standing: &Standing) -> HostNetworks {
+    let registry::Health { trouble, dns, clashes, .. } = standing.networks.clone();
+    HostNetworks { trouble, dns, clashes }
+}
+
+fn cluster_networks(standing: &Standing) -> Option<ClusterNetworks> {
+    let registry::Health { overlays, membership, .. } = standing.networks.clone();
+    membership.map(|membership| ClusterNetworks {
+        troubles: membership.troubles(),
+        networks: membership.networks as u64,
+        live: membership.silent.is_none(),
+        since_confirmed_seconds: membership.confirmed.map(|at| seconds(since(at))),
+        allocates: membership.allocates,
+        remembered: membership.remembered,
+        overlays,
+    })
 }
 
 fn reconcile(trouble: Option<String>, counts: &Counts) -> Reconcile {

@@ -56,9 +56,7 @@ fn random() -> Mac {
     let mut bytes = [0; 6];
     // Six bytes are never given in part (getrandom(2)); without any, the address is still valid.
     let _ = getrandom(&mut bytes, GetRandomFlags::empty());
-    let [first, rest @ ..] = bytes;
-    let [a, b, c, d, e] = rest;
-    Mac([first & 0xfe | 0x02, a, b, c, d, e])
+    Mac::local(bytes)
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@ use std::fmt;
 use netd_api::attach::Lease;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, NoLabelSet,
-    prometheus_text,
+    DescriptorEncoder, EncodeGaugeValue, NoLabelSet, prometheus_text,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::api::status::Report;
+use crate::api::status::{Answer, Reconcile, Report};
 
 pub(super) use prometheus_text::CONTENT_TYPE;
 
@@ -19,149 +18,230 @@ pub(super) use prometheus_text::CONTENT_TYPE;
 ///
 /// # Errors
 /// Never: it is written to memory.
-pub(super) fn text(report: Report) -> Result<String, fmt::Error> {
+pub(super) fn text(answer: Answer) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("netd");
-    registry.register_collector(Box::new(Metrics(report)));
+    registry.register_collector(Box::new(match answer {
+        Answer::One(report) => Metrics(vec![(None, *report)]),
+        Answer::Several(several) => {
+            Metrics(several.networks.into_iter().map(|(name, one)| (Some(name), one)).collect())
+        }
+    }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
+/// Each network's, with its name where there are several.
 #[derive(Debug)]
-struct Metrics(Report);
+struct Metrics(Vec<(Option<String>, Report)>);
 
 impl Collector for Metrics {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
-        let mut out = Out(encoder);
-        self.agent(&mut out)?;
-        self.lease(&mut out)?;
-        self.store(&mut out)?;
-        self.reconcile(&mut out)?;
-        self.peers(&mut out)
+        // What is not of one network is of the agent, and in the report of each.
+        let agent = self.0.first().map(|(_, report)| (None, report.clone()));
+        let agent = agent.as_slice();
+        let mut out = Out { encoder, all: agent };
+        build(&mut out)?;
+        out.all = &self.0;
+        readiness(&mut out)?;
+        lease(&mut out)?;
+        out.all = agent;
+        store(&mut out)?;
+        cluster_networks(&mut out)?;
+        out.all = &self.0;
+        reconcile(&mut out)?;
+        peers(&mut out)
     }
 }
 
-impl Metrics {
-    fn agent(&self, out: &mut Out<'_>) -> fmt::Result {
-        let version = [("version", self.0.version.as_str())];
-        out.gauges("build_info", "What runs", [(version, 1_u64)])?;
-        out.gauge("ready", "Whether containers can be attached and reached", flag(self.0.ready))?;
-        let refused = flag(self.0.configuration.refused.is_some());
-        let help = "Whether the store's network configuration is not the one in force";
-        out.gauge("config_refused", help, refused)
-    }
+fn build(out: &mut Out<'_, '_>) -> fmt::Result {
+    let version = |report: &Report| vec![(("version", report.version.clone()), 1_u64)];
+    out.gauges("build_info", "What runs", version)
+}
 
-    fn lease(&self, out: &mut Out<'_>) -> fmt::Result {
-        let lease = &self.0.lease;
+fn readiness(out: &mut Out<'_, '_>) -> fmt::Result {
+    let help = "Whether containers can be attached and reached";
+    out.gauge("ready", help, |report| Some(flag(report.ready)))?;
+    let help = "Whether the store's network configuration is not the one in force";
+    out.gauge("config_refused", help, |r| Some(flag(r.configuration.refused.is_some())))
+}
+
+fn lease(out: &mut Out<'_, '_>) -> fmt::Result {
+    let states = |report: &Report| {
         let states = [("none", Lease::None), ("held", Lease::Held), ("lost", Lease::Lost)];
-        let states = states.map(|(name, state)| ([("state", name)], flag(state == lease.state)));
-        out.gauges("lease_state", "1 for how it stands with this host's lease", states)?;
-        out.seconds("lease_age", "How long this agent has had its lease", lease.age_seconds)?;
-        out.seconds("lease_ttl", "How long it lives without a sign of life", lease.ttl_seconds)?;
-        let kept = lease.since_keep_alive_seconds;
-        out.seconds("lease_since_keep_alive", "Since the lease had a sign of life", kept)
-    }
+        let state =
+            |(name, state)| (("state", str::to_owned(name)), flag(state == report.lease.state));
+        states.map(state).into()
+    };
+    out.gauges("lease_state", "1 for how it stands with this host's lease", states)?;
+    let help = "How long this agent has had its lease";
+    out.gauge("lease_age_seconds", help, |report| report.lease.age_seconds)?;
+    let help = "How long it lives without a sign of life";
+    out.gauge("lease_ttl_seconds", help, |report| report.lease.ttl_seconds)?;
+    let help = "Since the lease had a sign of life";
+    out.gauge("lease_since_keep_alive_seconds", help, |r| r.lease.since_keep_alive_seconds)
+}
 
-    fn store(&self, out: &mut Out<'_>) -> fmt::Result {
-        let store = &self.0.store;
-        let reachable = flag(store.reachable);
-        out.gauge("store_reachable", "Whether the store answered last time", reachable)?;
-        let since = store.since_answer_seconds;
-        out.seconds("store_since_answer", "Since the store answered", since)?;
-        out.counter("store_answers", "Answers of the store, and events of watches", store.answers)?;
-        let failures = "Requests and watches that got no answer of the store";
-        out.counter("store_failures", failures, store.failures)
-    }
+fn store(out: &mut Out<'_, '_>) -> fmt::Result {
+    let help = "Whether the store answered last time";
+    out.gauge("store_reachable", help, |report| Some(flag(report.store.reachable)))?;
+    let help = "Since the store answered";
+    out.gauge("store_since_answer_seconds", help, |report| report.store.since_answer_seconds)?;
+    let help = "Answers of the store, and events of watches";
+    out.counter("store_answers", help, |report| report.store.answers)?;
+    let help = "Requests and watches that got no answer of the store";
+    out.counter("store_failures", help, |report| report.store.failures)
+}
 
-    fn reconcile(&self, out: &mut Out<'_>) -> fmt::Result {
-        let reconcile = &self.0.reconcile;
-        let rounds = [("success", reconcile.rounds), ("failure", reconcile.failed_rounds)];
-        let rounds = rounds.map(|(result, count)| ([("result", result)], count));
-        out.counters("reconcile_rounds", "Looks at everything in the kernel", rounds)?;
-        let last = reconcile.last.as_ref();
-        let succeeded = last.map(|last| flag(last.succeeded));
-        if let Some(succeeded) = succeeded {
-            out.gauge(
-                "reconcile_last_success",
-                "Whether the last one found or made all well",
-                succeeded,
-            )?;
+/// Of a host that shares no networks nothing.
+fn cluster_networks(out: &mut Out<'_, '_>) -> fmt::Result {
+    let of = |report: &Report| report.cluster_networks.clone();
+    let help = "Networks that hosts share";
+    out.gauge("cluster_networks", help, |report| of(report).map(|of| of.networks))?;
+    let help = "Overlays that are not as they should be on this host";
+    let count = |report: &Report| of(report).map(|of| of.overlays.len() as u64);
+    out.gauge("cluster_networks_troubled", help, count)?;
+    let help = "Whether this host gives signs of life to those that share networks";
+    out.gauge("cluster_networks_live", help, |report| of(report).map(|of| flag(of.live)))?;
+    let help = "Since the store has confirmed what this host claims of shared networks";
+    let since = |report: &Report| of(report).and_then(|of| of.since_confirmed_seconds);
+    out.gauge("cluster_networks_since_confirmed_seconds", help, since)?;
+    let help = "Whether new addresses of shared networks may be given out";
+    out.gauge("cluster_networks_allocates", help, |report| {
+        of(report).map(|of| flag(of.allocates))
+    })?;
+    let help = "Whether all that is known of shared networks is of before this start";
+    out.gauge("cluster_networks_remembered", help, |report| {
+        of(report).map(|of| flag(of.remembered))
+    })
+}
+
+fn reconcile(out: &mut Out<'_, '_>) -> fmt::Result {
+    out.counters("reconcile_rounds", "Looks at everything in the kernel", |report| {
+        let Reconcile { rounds, failed_rounds, .. } = report.reconcile;
+        results(["success", "failure"], [rounds, failed_rounds])
+    })?;
+    let last = |report: &Report| report.reconcile.last.clone();
+    let help = "Whether the last one found or made all well";
+    out.gauge("reconcile_last_success", help, |r| last(r).map(|last| flag(last.succeeded)))?;
+    let help = "Since the last one ended";
+    out.gauge("reconcile_last_age_seconds", help, |r| last(r).map(|last| last.age_seconds))?;
+    let help = "How long the last one took";
+    let took = |report: &Report| last(report).map(|last| last.duration_seconds);
+    out.gauge("reconcile_last_duration_seconds", help, took)?;
+    out.counters("reconcile_steps", "Changes to the kernel", |report| {
+        let Reconcile { steps_applied, steps_failed, .. } = report.reconcile;
+        results(["applied", "failed"], [steps_applied, steps_failed])
+    })?;
+    let help = "Events of the kernel that were heard";
+    out.counter("kernel_events", help, |report| report.reconcile.kernel_events)?;
+    let help = "How often events of the kernel were lost";
+    out.counter("kernel_event_losses", help, |report| report.reconcile.kernel_events_lost)?;
+    let help = "How often the peers were listed anew";
+    out.counter("resyncs", help, |report| report.reconcile.resyncs)
+}
+
+fn peers(out: &mut Out<'_, '_>) -> fmt::Result {
+    out.gauge("peers", "Other hosts of the cluster", |report| Some(report.peers.total))?;
+    let help = "Other hosts that count as there though the store has no lease of theirs";
+    out.gauge("peers_missing", help, |report| Some(report.peers.missing))?;
+    out.gauges("peers_unconnected", "Other hosts that are not connected", |report| {
+        let reasons = report.peers.reasons.iter();
+        reasons.map(|(kind, count)| (("reason", kind.clone()), *count)).collect()
+    })
+}
+
+impl Out<'_, '_> {
+    /// One that may be unknown, and is then left out.
+    fn gauge<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Report) -> Option<V>,
+    ) -> fmt::Result {
+        if self.all.iter().all(|(_, report)| value(report).is_none()) {
+            return Ok(());
         }
-        let age = last.map(|last| last.age_seconds);
-        out.seconds("reconcile_last_age", "Since the last one ended", age)?;
-        let took = last.map(|last| last.duration_seconds);
-        out.seconds("reconcile_last_duration", "How long the last one took", took)?;
-        let steps = [("applied", reconcile.steps_applied), ("failed", reconcile.steps_failed)];
-        let steps = steps.map(|(result, count)| ([("result", result)], count));
-        out.counters("reconcile_steps", "Changes to the kernel", steps)?;
-        let events = "Events of the kernel that were heard";
-        out.counter("kernel_events", events, reconcile.kernel_events)?;
-        let losses = "How often events of the kernel were lost";
-        out.counter("kernel_event_losses", losses, reconcile.kernel_events_lost)?;
-        out.counter("resyncs", "How often the peers were listed anew", reconcile.resyncs)
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (network, report) in self.all {
+            match (value(report), labels(network, None)) {
+                (None, _) => {}
+                (Some(value), labels) if labels.is_empty() => metric.encode_gauge(&value)?,
+                (Some(value), labels) => metric.encode_family(&labels)?.encode_gauge(&value)?,
+            }
+        }
+        Ok(())
     }
 
-    fn peers(&self, out: &mut Out<'_>) -> fmt::Result {
-        let peers = &self.0.peers;
-        out.gauge("peers", "Other hosts of the cluster", peers.total)?;
-        let help = "Other hosts that count as there though the store has no lease of theirs";
-        out.gauge("peers_missing", help, peers.missing)?;
-        let reasons =
-            peers.reasons.iter().map(|(kind, count)| ([("reason", kind.as_str())], *count));
-        out.gauges("peers_unconnected", "Other hosts that are not connected", reasons)
+    fn gauges<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Fn(&Report) -> Vec<(Label, V)>,
+    ) -> fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (network, report) in self.all {
+            for (label, value) in values(report) {
+                metric.encode_family(&labels(network, Some(label)))?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
     }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Fn(&Report) -> u64) -> fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (network, report) in self.all {
+            let (value, labels) = (value(report), labels(network, None));
+            if labels.is_empty() {
+                metric.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            } else {
+                let mut metric = metric.encode_family(&labels)?;
+                metric.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Fn(&Report) -> Vec<(Label, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (network, report) in self.all {
+            for (label, value) in values(report) {
+                let labels = labels(network, Some(label));
+                let mut metric = metric.encode_family(&labels)?;
+                metric.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn labels(network: &Option<String>, label: Option<Label>) -> Vec<Label> {
+    let network = network.iter().map(|name| ("network", name.clone()));
+    network.chain(label).collect()
 }
 
 fn flag(on: bool) -> u64 {
     u64::from(on)
 }
 
-/// Writes one metric after the other.
-struct Out<'a>(DescriptorEncoder<'a>);
-
-impl Out<'_> {
-    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
-    }
-
-    /// A time that may be unknown, and is then left out.
-    fn seconds(&mut self, name: &str, help: &str, value: Option<f64>) -> fmt::Result {
-        let Some(value) = value else { return Ok(()) };
-        self.gauge(&format!("{name}_seconds"), help, value)
-    }
-
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
-    }
-
-    fn counters<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (L, impl EncodeCounterValue)>,
-    ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-        }
-        Ok(())
-    }
+fn results(names: [&str; 2], counts: [u64; 2]) -> Vec<(Label, u64)> {
+    let name = |name: &str| ("result", name.to_owned());
+    names.map(name).into_iter().zip(counts).collect()
 }
 
+/// A label's name and value.
+type Label = (&'static str, String);
+
+/// Writes one metric after the other, each with the values of all networks.
+struct Out<'a, 'e> {
+    encoder: DescriptorEncoder<'e>,
+    all: &'a [(Option<String>, Report)],
+}
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +255,7 @@ mod tests {
         let peers = status::Peers { total: 3, unconnected: 2, reasons, ..Default::default() };
         let reconcile = status::Reconcile { steps_applied: 7, ..Default::default() };
         let report = Report { ready: true, lease, peers, reconcile, ..Default::default() };
-        let text = text(report).unwrap();
+        let text = text(Answer::One(Box::new(report.clone()))).unwrap();
         for line in [
             "# TYPE netd_lease_age_seconds gauge",
             "netd_lease_age_seconds 1.5",
@@ -194,6 +274,22 @@ mod tests {
         assert!(!text.contains("netd_lease_ttl_seconds"), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.starts_with("netd_"), "{line}");
+            assert!(!line.contains("network="), "{line}");
         }
+        let networks = ["blue", "green"].map(|name| (name.to_owned(), report.clone()));
+        let several = status::Several::new(networks.into(), None);
+        let text = super::text(Answer::Several(several)).unwrap();
+        for line in [
+            "netd_ready{network=\"blue\"} 1",
+            "netd_ready{network=\"green\"} 1",
+            "netd_lease_age_seconds{network=\"green\"} 1.5",
+            "netd_lease_state{network=\"blue\",state=\"held\"} 1",
+            "netd_reconcile_steps_total{network=\"blue\",result=\"applied\"} 7",
+            "netd_resyncs_total{network=\"blue\"} 0",
+            "netd_store_reachable 0",
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line}: {text}");
+        }
+        assert_eq!(text.matches("# TYPE netd_ready gauge").count(), 1);
     }
 }

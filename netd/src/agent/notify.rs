@@ -1,31 +1,31 @@
 //! What systemd is told (sd_notify(3)); without `NOTIFY_SOCKET` nothing is.
 
-use std::time::Duration;
-
 use sd_notify::NotifyState;
-use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::standing::Standing;
-use crate::reconcile::{Input, Inputs};
+use super::insights::Insights;
 
 /// Tells of every change of how the agent stands, until dropped.
-pub(super) fn status(mut standing: watch::Receiver<Standing>) -> JoinSet<()> {
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        let mut told = String::new();
-        loop {
-            let line = standing.borrow_and_update().line();
-            if line != told {
-                tell(&[NotifyState::Status(&line)]);
-                told = line;
+pub(super) fn status(insights: &Insights) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for mut standing in insights.iter().map(|one| one.standing.clone()) {
+        let insights = insights.clone();
+        tasks.spawn(async move {
+            let mut told = String::new();
+            loop {
+                standing.mark_unchanged();
+                let line = insights.line();
+                if line != told {
+                    tell(&[NotifyState::Status(&line)]);
+                    told = line;
+                }
+                if standing.changed().await.is_err() {
+                    return;
+                }
             }
-            if standing.changed().await.is_err() {
-                return;
-            }
-        }
-    });
-    task
+        });
+    }
+    tasks
 }
 
 /// The agent does what it is there for.
@@ -39,26 +39,23 @@ pub(super) fn stopping() {
 }
 
 /// Shows signs of life, if systemd wants them (`WatchdogSec=`), as long as both the runtime and
-/// the loop answer.
-pub(super) fn watchdog(inputs: Inputs) -> JoinSet<()> {
+/// what does the agent's work answer.
+pub(super) fn watchdog<A>(answers: impl Fn() -> A + Send + 'static) -> JoinSet<()>
+where
+    A: Future<Output = bool> + Send,
+{
     let mut task = JoinSet::new();
     if let Some(limit) = sd_notify::watchdog_enabled() {
-        task.spawn(feed(limit / 3, inputs));
+        task.spawn(async move {
+            loop {
+                if answers().await {
+                    tell(&[NotifyState::Watchdog]);
+                }
+                tokio::time::sleep(limit / 3).await;
+            }
+        });
     }
     task
-}
-
-async fn feed(pause: Duration, inputs: Inputs) {
-    loop {
-        let (answer, answered) = oneshot::channel();
-        if inputs.send(Input::Ping(answer)).is_err() {
-            return;
-        }
-        if answered.await.is_ok() {
-            tell(&[NotifyState::Watchdog]);
-        }
-        tokio::time::sleep(pause).await;
-    }
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -2,37 +2,58 @@
 
 use std::time::Duration;
 
+use tokio::time::Interval;
+
 use super::insight::Overdue;
 use super::serving::Serving;
-use super::signals::Signals;
 use super::start::Started;
-use super::{Agent, AgentError, notify};
+use super::{Agent, AgentError, Stop, notify};
 use crate::lease::{Keeper, Status};
 
 /// How long the store may take for a last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long before files that could not be written are tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(5);
-/// How long before a configuration that the store did not let be followed is tried again.
+/// How long before a configuration that the store did not let be followed, or what the disk did not
+/// keep, is tried again, and how often a lost lease is looked at.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Runs until a signal; then lets everything end in order. The kernel keeps what was made.
+/// Why the agent does not go on with a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It is to stop.
+    Asked,
+    /// The lease is another host's, and nothing here needs it.
+    GivenUp,
+}
+
+/// Runs until it is to stop, or until a lost lease is given up; then lets everything end in order. The kernel keeps what was made.
 ///
 /// # Errors
 /// Where the loop cannot be started.
 pub(super) async fn serve(
     agent: &Agent,
     started: Started,
-    signals: &mut Signals,
-) -> Result<(), AgentError> {
-    let mut serving = Serving::begin(agent, started).await?;
+    mut stop: Stop,
+) -> Result<Ended, AgentError> {
+    let mut serving = tokio::select! {
+        begun = Serving::begin(agent, started) => begun?,
+        () = stop.heard() => return Ok(Ended::Asked),
+    };
+    let status = serving.lease.borrow_and_update().clone();
+    note_lease(agent, &status).await;
     let mut health = serving.health();
     let mut store = agent.insight.store.clone();
-    loop {
+    // Timers that other events do not begin anew.
+    let [mut given_up, mut again] = [(); 2].map(|()| tokio::time::interval(RETRY));
+    let ended = loop {
         note_away(agent);
+        reset_unless(is_lost(agent), &mut given_up);
+        let is_left = serving.is_pending() || agent.memory.has_unwritten();
+        reset_unless(is_left, &mut again);
         let pause = announce_if_due(agent, &mut serving).min(note_overdue(agent));
         tokio::select! {
-            () = signals.heard() => break,
+            () = stop.heard() => break Ended::Asked,
             Ok(()) = health.changed() => {
                 let health = health.borrow_and_update().clone();
                 agent.standing.send_modify(|standing| standing.health = health);
@@ -41,21 +62,53 @@ pub(super) async fn serve(
                 let status = serving.lease.borrow_and_update().clone();
                 note_lease(agent, &status).await;
             }
-            Ok(()) = serving.uplink.seen.changed() => serving.looked(),
-            Ok(()) = serving.store.changed() => serving.told_of_store().await,
-            Some(news) = serving.configured.recv() => serving.reconfigured(news).await,
+            Ok(()) = serving.uplink.seen.changed() => {
+                if ends_before(&mut stop, serving.looked()).await { break Ended::Asked }
+            }
+            Ok(()) = serving.store.changed() => {
+                if ends_before(&mut stop, serving.told_of_store()).await { break Ended::Asked }
+            }
+            Some(news) = serving.configured.recv() => {
+                if ends_before(&mut stop, serving.reconfigured(news)).await { break Ended::Asked }
+            }
             Ok(()) = store.changed() => {
                 let session = agent.insight.session();
                 let kept = session.and_then(|id| store.borrow_and_update().kept.get(&id).copied());
                 keep(agent.memory.keep_sign(kept).await, "the lease's sign of life");
             }
-            () = tokio::time::sleep(RETRY), if serving.is_pending() => serving.retry().await,
+            _ = again.tick(), if is_left => {
+                keep(agent.memory.write_again().await, "what could not be kept before");
+                if ends_before(&mut stop, serving.retry()).await { break Ended::Asked }
+            }
+            _ = given_up.tick(), if is_lost(agent) => {
+                let mut is_given_up = false;
+                let asked = async { is_given_up = serving.is_given_up().await };
+                if ends_before(&mut stop, asked).await { break Ended::Asked }
+                if is_given_up { break Ended::GivenUp }
+            }
             () = tokio::time::sleep(pause) => {}
         }
-    }
-    notify::stopping();
+    };
     drain(serving.keeper).await;
-    Ok(())
+    Ok(ended)
+}
+
+fn reset_unless(is_needed: bool, timer: &mut Interval) {
+    if !is_needed {
+        timer.reset();
+    }
+}
+
+fn is_lost(agent: &Agent) -> bool {
+    agent.standing.borrow().lost.is_some()
+}
+
+/// Whether the end comes before something is done: an administrator's command may take its time.
+async fn ends_before(stop: &mut Stop, work: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        () = stop.heard() => true,
+        () = work => false,
+    }
 }
 
 /// Writes the files for others where they are due. Gives how long to wait before another try.
@@ -65,13 +118,13 @@ fn announce_if_due(agent: &Agent, serving: &mut Serving<'_>) -> Duration {
     let first = announced && !agent.standing.borrow().announced;
     let pause = if unwritten.is_some() { WRITE_PAUSE } else { Duration::from_secs(3600) };
     agent.standing.send_if_modified(|standing| {
-        let news = first || standing.unwritten != unwritten;
-        if let Some(reason) = &unwritten {
+        let news = standing.unwritten != unwritten;
+        if let Some(reason) = unwritten.as_ref().filter(|_| news) {
             tracing::error!("{reason}; trying again");
         }
         standing.announced |= announced;
         standing.unwritten = unwritten;
-        news
+        first || news
     });
     if first {
         notify::ready();
@@ -116,9 +169,17 @@ pub(super) fn keep(kept: Result<(), AgentError>, what: &str) {
 }
 
 async fn note_lease(agent: &Agent, status: &Status) {
-    if let Status::Held(held) = status {
-        keep(agent.memory.keep_lease(held).await, "the lease");
-    }
+    let acquired = match status {
+        Status::Held(held) => {
+            keep(agent.memory.keep_lease(held).await, "the lease");
+            let known = agent.standing.borrow().acquired.clone();
+            Some(agent.memory.acquired(held, known).await)
+        }
+        Status::Lost { reason } => {
+            keep(agent.memory.keep_lost(reason).await, "that the lease is lost");
+            None
+        }
+    };
     agent.standing.send_if_modified(|standing| {
         let lost = match status {
             Status::Held(_) => None,
@@ -133,6 +194,7 @@ async fn note_lease(agent: &Agent, status: &Status) {
             _ => {}
         }
         standing.lost = lost;
+        standing.acquired = acquired;
         news
     });
 }

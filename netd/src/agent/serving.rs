@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use cni::ErrorChain;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
-use super::beside::{self, Beside};
+use super::beside::{self, Beside, News};
 use super::force::InForce;
 use super::insight::Running;
 use super::start::Started;
 use super::uplink::{Following, Unfit, Uplink};
-use super::{Agent, AgentError, announce, guard, notify};
+use super::{Agent, AgentError, announce, conflict, guard, news};
 use crate::config::network::NetworkConfig;
 use crate::lease::{ClusterEvent, Configured, Keeper, Known, Status, StoreState};
 use crate::reconcile::{self, Input, Inputs, Reconciler};
@@ -37,6 +38,8 @@ pub(super) struct Serving<'a> {
     telling: watch::Sender<StoreState>,
     /// The store was built anew, and has had no network configuration since.
     restoring: bool,
+    /// The interface has changed, and that could not be followed yet.
+    unmoved: bool,
     /// A configuration that is to be followed as soon as the store does what it takes.
     pending: Option<(NetworkConfig, Vec<u8>)>,
     /// Until when hosts may be missing in it.
@@ -48,7 +51,6 @@ pub(super) struct Serving<'a> {
     to_write: bool,
     guarded: Option<JoinSet<()>>,
     peers: JoinSet<()>,
-    _watchdog: JoinSet<()>,
     /// What the backend does beside the kernel's state.
     beside: Beside,
 }
@@ -60,17 +62,17 @@ impl<'a> Serving<'a> {
     /// Where the loop cannot be started.
     pub(super) async fn begin(agent: &'a Agent, started: Started) -> Result<Self, AgentError> {
         let beside = beside::start(agent, &started).await?;
-        let Started { force, known, alone, remembered_until } = started;
-        let keeper = agent.leases.keep(force.held.clone());
+        let Started { force, known, alone, lost, remembered_until } = started;
+        let keeper = match lost {
+            None => agent.leases.keep(force.held.clone()),
+            Some(reason) => agent.leases.keep_lost(force.held.clone(), reason),
+        };
         // Before the first look, so that nothing falls between.
         let events = reconcile::listen().map_err(AgentError::Events)?;
         let goal = force.goal(&agent.options);
-        let reconciler = Reconciler::start(goal, events).map_err(AgentError::Thread)?;
-        if alone {
-            let known = ClusterEvent::Reset(known.view.clone());
-            // It has ended only if it could not begin.
-            let _ = reconciler.inputs().send(Input::Cluster(known));
-        }
+        let reconciler = Reconciler::start(goal, events, agent.place.part.clone())
+            .map_err(AgentError::Thread)?;
+        let remembered = news::Remembered::of(&known, alone);
         let (telling, store) = watch::channel(known.store.clone());
         let restoring = known.store.until.is_some();
         let uplink = follow_uplink(agent, &force, &reconciler);
@@ -80,6 +82,7 @@ impl<'a> Serving<'a> {
             keeper,
             configured: agent.leases.follow_config(),
             uplink,
+            unmoved: false,
             pending: None,
             since: Instant::now(),
             remembered_until,
@@ -89,7 +92,7 @@ impl<'a> Serving<'a> {
             peers: forward(
                 agent,
                 &force,
-                known,
+                (known, remembered),
                 reconciler.inputs(),
                 (telling.clone(), beside.tell.clone()),
             ),
@@ -97,12 +100,21 @@ impl<'a> Serving<'a> {
             telling,
             restoring,
             until: None,
-            _watchdog: notify::watchdog(reconciler.inputs()),
             force,
             reconciler,
             beside,
         };
         Ok(serving.told())
+    }
+
+    /// Whether the lease is lost for good: no container has an address of it any more, or an
+    /// administrator got this host another. Where the store does not say, it is not.
+    pub(super) async fn is_given_up(&self) -> bool {
+        let (subnet, public_ip) = (self.force.held.subnet, self.force.held.value.public_ip);
+        match self.agent.leases.has_another_than(&subnet, public_ip).await {
+            Ok(has_another) => has_another || !conflict::is_used(&subnet),
+            Err(_) => false,
+        }
     }
 
     /// How the kernel is.
@@ -111,13 +123,14 @@ impl<'a> Serving<'a> {
     }
 
     /// The interface was looked at.
-    pub(super) fn looked(&mut self) {
+    pub(super) async fn looked(&mut self) {
         let seen = self.uplink.seen.borrow_and_update().clone();
         let changed = match &seen {
-            Ok(underlay) if *underlay != self.force.underlay => self.moves(underlay),
+            Ok(underlay) if *underlay != self.force.underlay => self.moves(underlay).await,
             Ok(_) => None,
             Err(unfit) => Some(unfit.clone()),
         };
+        self.unmoved = seen.is_ok() && changed.is_some();
         self.agent.standing.send_if_modified(|standing| {
             let news = standing.unfit != changed;
             if let Some(Unfit { reason, .. }) = changed.as_ref().filter(|_| news) {
@@ -150,32 +163,28 @@ impl<'a> Serving<'a> {
     }
 
     /// The interface has another address or MTU. Gives why that cannot be used.
-    fn moves(&mut self, underlay: &Underlay) -> Option<Unfit> {
+    async fn moves(&mut self, underlay: &Underlay) -> Option<Unfit> {
         let (config, old) = (self.force.config.clone(), self.force.underlay.clone());
-        let backend = self.force.overlay.backend().clone();
-        if !backend.is_kernels() {
-            let reason = format!(
-                "the interface between hosts has changed, and backend {} takes that at a restart of \
-                 netd only",
-                backend.kind()
-            );
+        let changed = match self.backend(&config).await {
+            Ok(backend) => {
+                let force = self.force.with(&config, &backend, underlay);
+                force.map_err(|e| ErrorChain(&e).to_string()).and_then(|force| self.change(force))
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = changed {
             return Some(Unfit { harmless: false, reason });
         }
-        match self.force.with(&config, &backend, underlay) {
-            Ok(force) => {
-                tracing::info!(
-                    interface = %underlay.link, address = %underlay.v4, mtu = underlay.mtu,
-                    before = %old.v4, mtu_before = old.mtu, "the interface between hosts changed"
-                );
-                self.change(force);
-                None
-            }
-            Err(error) => Some(Unfit { harmless: false, reason: ErrorChain(&error).to_string() }),
-        }
+        tracing::info!(
+            interface = %underlay.link, address = %underlay.v4, mtu = underlay.mtu,
+            before = %old.v4, mtu_before = old.mtu, "the interface between hosts changed"
+        );
+        None
     }
 
-    /// Puts something else in force.
-    fn change(&mut self, force: InForce) {
+    /// Puts something else in force. Gives why that cannot be; what was before stays then.
+    fn change(&mut self, force: InForce) -> Result<(), String> {
+        self.beside.change(&force).map_err(|error| ErrorChain(&error).to_string())?;
         let goal = Box::new(force.goal(&self.agent.options));
         // It has ended only where the whole agent does.
         let _ = self.reconciler.inputs().send(Input::Goal(goal));
@@ -186,6 +195,7 @@ impl<'a> Serving<'a> {
             self.uplink = follow_uplink(self.agent, &self.force, &self.reconciler);
         }
         self.tell();
+        Ok(())
     }
 
     fn told(mut self) -> Self {
@@ -231,30 +241,32 @@ fn follow_uplink(agent: &Agent, force: &InForce, reconciler: &Reconciler) -> Fol
 fn forward(
     agent: &Agent,
     force: &InForce,
-    known: Known,
+    (known, remembered): (Known, Option<news::Remembered>),
     to: Inputs,
-    (store, beside): (watch::Sender<StoreState>, Option<mpsc::UnboundedSender<ClusterEvent>>),
+    (store, beside): (watch::Sender<StoreState>, Option<mpsc::UnboundedSender<News>>),
 ) -> JoinSet<()> {
     let held = &force.held;
-    let mut events = agent.leases.watch(held.subnet, known, held.time_to_live);
+    let events = agent.leases.watch(held.subnet, known, agent.options.window());
     let mut tasks = JoinSet::new();
     let (keep, kept) = mpsc::unbounded_channel();
-    tasks.spawn(agent.memory.clone().follow(kept));
-    tasks.spawn(async move {
-        while let Some(event) = events.recv().await {
+    tasks.spawn(agent.memory.clone().follow(kept).in_current_span());
+    let told = news::pass_on(events, remembered, move |event, of_store| {
+        if of_store {
             // The memory ends with this task only.
             let _ = keep.send(event.clone());
-            if let ClusterEvent::Store(state) = event {
-                store.send_replace(state);
-                continue;
-            }
-            if let Some(beside) = &beside {
-                let _ = beside.send(event.clone());
-            }
-            if to.send(Input::Cluster(event)).is_err() {
-                return;
-            }
         }
+        if let ClusterEvent::Store(state) = event {
+            store.send_replace(state);
+            return true;
+        }
+        if matches!(event, ClusterEvent::Renewed(_)) {
+            return true;
+        }
+        if let Some(beside) = &beside {
+            let _ = beside.send(News::Cluster(event.clone()));
+        }
+        to.send(Input::Cluster(event)).is_ok()
     });
+    tasks.spawn(told.in_current_span());
     tasks
 }

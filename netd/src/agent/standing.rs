@@ -1,16 +1,22 @@
 //! How the agent stands: what readiness, systemd's status line and plugins are told.
 
+use std::collections::BTreeMap;
+
 use netd_api::SubnetEnv;
 use netd_api::attach::{Lease, Subnet};
 
+use super::memory::Acquired;
 use super::uplink::Unfit;
 use crate::reconcile::Health;
+use crate::registry;
 
 /// How the agent stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// What it waits for before it has a lease, with the reason.
     pub(super) waiting: String,
+    /// Since when the lease is this host's.
+    pub(super) acquired: Option<Acquired>,
     /// Why the lease is not this host's any more.
     pub(super) lost: Option<String>,
     /// Why the store did not answer at first, of an outage that lasts: what is known is as old.
@@ -27,21 +33,40 @@ pub(super) struct Standing {
     pub(super) health: Health,
     /// The subnet, once leased.
     pub(super) env: Option<SubnetEnv>,
+    /// What is wrong with commands of backend `extension`, by the host's subnet that one is about, or its key.
+    pub(super) commands: BTreeMap<String, String>,
     /// Why the files for others cannot be written.
     pub(super) unwritten: Option<String>,
     /// They are written.
     pub(super) announced: bool,
+    /// How the networks of this host stand.
+    pub(super) networks: registry::Health,
+    /// There is no cluster, so networks are all there is.
+    pub(super) standalone: bool,
 }
 
+/// What an administrator can do about a subnet that another host has.
+const REMEDY: &str = "containers stay, and no more are attached: release the other's lease, or give this host \
+     another subnet by `netd lease acquire --new` (or remove its containers)";
+
 impl Standing {
+    /// Another lease is asked for: nothing is known of it.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { away: self.away.take(), ..Self::default() };
+    }
+
     /// Why containers could not be attached now, or not be reached; `None` when all is well.
     pub(super) fn not_ready(&self) -> Option<String> {
+        if self.standalone {
+            return self.networks.trouble.clone();
+        }
         if self.env.is_none() {
-            let what = if self.waiting.is_empty() { "starting" } else { &self.waiting };
-            return Some(what.to_owned());
+            let waiting = Some(self.waiting.clone()).filter(|waiting| !waiting.is_empty());
+            let what = self.trouble_of_commands().or(waiting);
+            return Some(what.unwrap_or_else(|| "starting".to_owned()));
         }
         if let Some(reason) = &self.lost {
-            return Some(format!("the lease is lost: {reason}"));
+            return Some(format!("the lease is lost: {reason}; {REMEDY}"));
         }
         if let Some(reason) = &self.health.trouble {
             return Some(format!("the overlay is not as it should be: {reason}"));
@@ -61,6 +86,14 @@ impl Standing {
         (!self.announced).then(|| "starting".to_owned())
     }
 
+    /// One sentence on the commands of backend `extension` that failed, or take long.
+    pub(super) fn trouble_of_commands(&self) -> Option<String> {
+        let one = self.commands.values().next()?;
+        let others = self.commands.len() - 1;
+        let others = (others > 0).then(|| format!("; and {others} more"));
+        Some(format!("{one}{}", others.unwrap_or_default()))
+    }
+
     /// What else there is to say of one that is ready.
     pub(super) fn remark(&self) -> Option<String> {
         let away = self
@@ -78,7 +111,10 @@ impl Standing {
             )
         });
         let unfit = self.unfit.as_ref().map(|unfit| unfit.reason.clone());
-        let all: Vec<String> = [away, refused, missing, unfit].into_iter().flatten().collect();
+        let registry::Health { trouble, dns, clashes, .. } = self.networks.clone();
+        let commands = self.trouble_of_commands();
+        let all = [away, refused, missing, unfit, commands, trouble, dns].into_iter().flatten();
+        let all: Vec<String> = all.chain(clashes).chain(self.networks.of_cluster()).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -86,6 +122,11 @@ impl Standing {
     pub(super) fn line(&self) -> String {
         if let Some(reason) = self.not_ready() {
             return reason;
+        }
+        if self.standalone {
+            let line = "the networks of this host are served; there is no cluster";
+            let all = std::iter::once(line.to_owned()).chain(self.remark());
+            return all.collect::<Vec<_>>().join("; ");
         }
         let subnet = self.env.as_ref().and_then(|env| env.subnet);
         let subnet = subnet.map(|net| net.to_string()).unwrap_or_default();
@@ -102,6 +143,10 @@ impl Standing {
 
     /// For plugins.
     pub(super) fn subnet(&self) -> Subnet {
+        if self.standalone {
+            let reason = "netd runs without a cluster (--standalone)".to_owned();
+            return Subnet { reason, ..Subnet::default() };
+        }
         let reason = self.not_ready();
         let lease = match (&self.env, &self.lost) {
             (None, _) => Lease::None,
@@ -120,6 +165,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::global::Membership;
 
     fn ready() -> Standing {
         Standing {
@@ -159,6 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_failed_is_told_and_takes_no_readiness_away_but_that_of_a_start() {
+        let failed = |about: &str| (about.to_owned(), format!("{about} failed: why"));
+        let commands = [failed("10.5.1.0-24"), failed("10.5.2.0-24")].into();
+        let standing = Standing { commands, ..ready() };
+        assert_eq!(standing.not_ready(), None);
+        let told = "10.5.1.0-24 failed: why; and 1 more";
+        assert!(standing.line().ends_with(told), "{}", standing.line());
+        let starting = Standing { env: None, commands: [failed("x")].into(), ..ready() };
+        assert_eq!(starting.not_ready().as_deref(), Some("x failed: why"));
+    }
+
+    #[test]
     fn a_store_that_is_away_is_told_and_does_not_take_readiness_away() {
         let standing = Standing { away: Some("no etcd answers".into()), ..ready() };
         assert_eq!(standing.not_ready(), None);
@@ -177,6 +235,20 @@ mod tests {
         assert!(standing.line().ends_with("eth0 has no address"));
         let standing = Standing { unfit: Some(unfit(false)), ..ready() };
         assert_eq!(standing.not_ready().as_deref(), Some("eth0 has no address"));
+    }
+
+    #[test]
+    fn trouble_of_overlays_is_told_where_there_are_any_and_does_not_take_readiness_away() {
+        let overlays = vec!["overlay n: no namespace".to_owned()];
+        let networks = registry::Health { overlays, ..registry::Health::default() };
+        let alone = Standing { networks: networks.clone(), ..ready() };
+        assert_eq!(alone.remark(), None, "no network is shared");
+        let membership = Membership { networks: 1, allocates: false, ..Membership::default() };
+        let networks = registry::Health { membership: Some(membership), ..networks };
+        let standing = Standing { networks, ..ready() };
+        assert_eq!(standing.not_ready(), None);
+        let remark = standing.remark().unwrap();
+        assert!(remark.starts_with("overlay n: no namespace; no container gets"), "{remark}");
     }
 
     #[test]

@@ -1,26 +1,25 @@
 //! From options to a lease.
 
+mod awaited;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cni::ErrorChain;
 use kernel::Kernel;
 
+pub(super) use awaited::{CONFIG_PAUSE, wait};
+use awaited::{Configuration, Got, configuration, fitting, lease};
+
+use super::conflict;
 use super::force::InForce;
 use super::memory::Remembered;
 use super::missing::missing;
 use super::{Agent, AgentError, identity, macs};
 use crate::backend::{Backend, Macs};
 use crate::config::network::NetworkConfig;
-use crate::lease::{AcquireError, ConfigError, Held, Known, LeaseValue, SubnetKey, Wanted};
-use crate::store::Backoff;
+use crate::lease::{Held, Known, LeaseValue, SubnetKey, Wanted};
 use crate::underlay::{self, Underlay};
-
-/// How long before a network configuration that is absent or wrong is read again.
-pub(super) const CONFIG_PAUSE: Duration = Duration::from_secs(1);
-/// How long before a lease is asked for again, at first and at most; each host at another time.
-const LEASE_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A subnet, and what to do with it.
 #[derive(Debug)]
@@ -30,6 +29,8 @@ pub(super) struct Started {
     pub(super) known: Known,
     /// They are all that is known: the store does not say.
     pub(super) alone: bool,
+    /// Why the lease is not this host's at present.
+    pub(super) lost: Option<String>,
     /// When a lease of before ends, since boot, as long as the store does not say.
     pub(super) remembered_until: Option<Duration>,
 }
@@ -51,33 +52,39 @@ pub(super) async fn start(
         tracing::info!(subnet = %previous, "had this subnet before");
     }
     let mut remembered = agent.memory.recall().await?;
+    let before = remembered.as_ref().map(|it| (it.config.clone(), it.held.subnet));
     loop {
-        let config = match configuration(agent, remembered.is_some()).await {
+        let config = match configuration(agent, before.as_ref(), remembered.is_some()).await {
             Ok(config) => config,
-            Err(away) => {
-                if let Some(remembered) = remembered.take() {
-                    return resume(agent, remembered, away).await;
-                }
-                continue;
-            }
+            Err(reason) => match resumable(agent, &mut remembered) {
+                Some(before) => return resume(agent, before, reason).await,
+                None => continue,
+            },
         };
         match attempt(agent, previous, config, remembered.is_some()).await? {
             Attempt::Started(started) => return Ok(*started),
             Attempt::Again => {}
             Attempt::Away(away) => {
-                if let Some(remembered) = remembered.take() {
-                    return resume(agent, remembered, away).await;
+                if let Some(before) = resumable(agent, &mut remembered) {
+                    return resume(agent, before, away).await;
                 }
             }
         }
     }
 }
 
-/// A network configuration that can be used, and its bytes.
-struct Configuration {
-    config: NetworkConfig,
-    backend: Backend,
-    json: Vec<u8>,
+/// What was known before, once, where this agent may do it, and no other network of this host is in its
+/// way by now.
+fn resumable(agent: &Agent, remembered: &mut Option<Remembered>) -> Option<(Remembered, Backend)> {
+    let before = remembered.take()?;
+    let backend = fitting(agent, &before.config);
+    match backend.and_then(|backend| agent.place.take(&before.config).map(|()| backend)) {
+        Ok(backend) => Some((before, backend)),
+        Err(reason) => {
+            wait(agent, &reason);
+            None
+        }
+    }
 }
 
 /// What came of asking for a lease.
@@ -108,49 +115,58 @@ async fn attempt(
     let Configuration { config, backend, json } = configuration;
     let prepared = prepare(agent, config, backend).await?;
     let value = prepared.value.clone();
-    let known = agent.memory.known().await?;
+    let known = agent.memory.known(agent.options.window()).await?;
     let missing = match missing(agent, &known, previous.is_none()).await {
         Ok(Some(missing)) => missing,
         Ok(None) => return Ok(Attempt::Again),
         Err(away) => return Ok(Attempt::Away(away)),
     };
-    let wanted =
-        Wanted { value, previous, missing, time_to_live: agent.options.subnet_ttl, is_kept: true };
+    let wanted = Wanted {
+        value,
+        previous,
+        is_used: previous.is_some_and(|subnet| conflict::is_used(&subnet)),
+        missing,
+        time_to_live: agent.options.subnet_ttl,
+        is_kept: true,
+    };
     let held = match lease(agent, &prepared.config, &wanted, impatient).await {
-        Ok(Some(held)) => held,
+        Ok(Some(Got::Lease(held))) => *held,
+        Ok(Some(Got::Taken(subnet, by))) => {
+            let held = conflict::held(agent, subnet, prepared.value.clone()).await?;
+            let force = finish(agent, prepared, held).await?;
+            let started =
+                Started { force, known, alone: false, lost: Some(by), remembered_until: None };
+            return Ok(Attempt::Started(Box::new(started)));
+        }
         Ok(None) => return Ok(Attempt::Again),
         Err(away) => return Ok(Attempt::Away(away)),
     };
-    agent.memory.keep_config(&json).await?;
-    agent.memory.keep_networks(&prepared.config).await?;
-    agent.memory.keep_lease(&held).await?;
     let reach = &agent.insight.store;
-    let kept = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
-    agent.memory.keep_sign(kept).await?;
+    let sign = held.session.and_then(|session| reach.borrow().kept.get(&session).copied());
+    agent.memory.keep(&json, &prepared.config, Some(&held), sign).await?;
     let force = finish(agent, prepared, held).await?;
-    let started = Started { force, known, alone: false, remembered_until: None };
+    let started = Started { force, known, alone: false, lost: None, remembered_until: None };
     Ok(Attempt::Started(Box::new(started)))
 }
 
 /// Goes on with what the last agent knew: the lease is this host's for its time to live, and longer
-/// as long as nobody else has it. The store is asked as soon as it is there.
+/// as long as nobody else has it. The store is asked as soon as it is there, and a configuration of it
+/// that is not followed is told of by what follows it.
 async fn resume(
     agent: &Agent,
-    remembered: Remembered,
-    away: String,
+    (remembered, backend): (Remembered, Backend),
+    reason: String,
 ) -> Result<Started, AgentError> {
-    let Remembered { config, mut held, until } = remembered;
-    let known = agent.memory.known().await?;
+    let Remembered { config, mut held, lost, until } = remembered;
+    let known = agent.memory.known(agent.options.window()).await?;
     tracing::warn!(
-        subnet = %held.subnet, peers = known.view.peers.len(), reason = away,
-        "the store does not tell; going on with what was known before"
+        subnet = %held.subnet, peers = known.view.peers.len(), reason,
+        "going on with what was known before"
     );
-    let backend =
-        Backend::of(&config).and_then(|backend| backend.fits(agent.options.extension_shell));
-    let prepared = prepare(agent, config, backend.map_err(AgentError::Backend)?).await?;
+    let prepared = prepare(agent, config, backend).await?;
     held.value = prepared.value.clone();
     let force = finish(agent, prepared, held).await?;
-    Ok(Started { force, known, alone: true, remembered_until: Some(until) })
+    Ok(Started { force, known, alone: true, lost, remembered_until: Some(until) })
 }
 
 async fn prepare(
@@ -191,33 +207,6 @@ async fn way_to_store(agent: &Agent) -> BTreeSet<IpAddr> {
     store.into_iter().chain(gateways).collect()
 }
 
-/// The network configuration, as soon as there is one that can be used. Each reason to wait is
-/// said once.
-///
-/// # Errors
-/// Why the store does not say, if this is not to be waited for: it is away, or was built anew.
-async fn configuration(agent: &Agent, impatient: bool) -> Result<Configuration, String> {
-    loop {
-        let reason = match agent.leases.config_text().await {
-            Ok((config, json)) => match Backend::of(&config)
-                .and_then(|backend| backend.fits(agent.options.extension_shell))
-            {
-                Ok(backend) => {
-                    tracing::info!(network = %config.network, backend = backend.kind(), "network");
-                    return Ok(Configuration { config, backend, json });
-                }
-                Err(error) => ErrorChain(&error).to_string(),
-            },
-            Err(error @ (ConfigError::Store(_) | ConfigError::Absent { .. })) if impatient => {
-                return Err(ErrorChain(&error).to_string());
-            }
-            Err(error) => ErrorChain(&error).to_string(),
-        };
-        wait(agent, &reason);
-        tokio::time::sleep(CONFIG_PAUSE).await;
-    }
-}
-
 fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay, AgentError> {
     let options = &agent.options.iface;
     let seen = underlay::look(kernel, options).map_err(AgentError::Look)?;
@@ -227,44 +216,4 @@ fn interface(agent: &Agent, kernel: &mut Kernel, dual: bool) -> Result<Underlay,
         mtu = underlay.mtu, "interface between hosts"
     );
     Ok(underlay)
-}
-
-/// A lease, as soon as there is one to be had: an exhausted network heals when a host leaves it, or
-/// when it is made larger; `None` then.
-///
-/// # Errors
-/// Why the store does not answer, if this is not to be waited for.
-async fn lease(
-    agent: &Agent,
-    config: &NetworkConfig,
-    wanted: &Wanted,
-    impatient: bool,
-) -> Result<Option<Held>, String> {
-    let mut backoff = Backoff::new(LEASE_PAUSES.0, LEASE_PAUSES.1);
-    loop {
-        match agent.leases.acquire(config, wanted).await {
-            Ok(held) => return Ok(Some(held)),
-            Err(error @ AcquireError::Store(_)) if impatient => {
-                return Err(ErrorChain(&error).to_string());
-            }
-            Err(error) => wait(agent, &ErrorChain(&error).to_string()),
-        }
-        backoff.wait().await;
-        if agent.leases.config().await.is_ok_and(|now| now != *config) {
-            tracing::info!("there is another network configuration");
-            return Ok(None);
-        }
-    }
-}
-
-/// Says what is waited for, if that is news.
-pub(super) fn wait(agent: &Agent, reason: &str) {
-    agent.standing.send_if_modified(|standing| {
-        let news = standing.waiting != reason;
-        if news {
-            tracing::error!("{reason}; trying again");
-            reason.clone_into(&mut standing.waiting);
-        }
-        news
-    });
 }

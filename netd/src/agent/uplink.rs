@@ -9,13 +9,21 @@ use kernel::Kernel;
 use netstate::LinkName;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::config::options::IfaceOptions;
 use crate::lease::Leases;
+use crate::store::Backoff;
 use crate::underlay::{self, Underlay};
 
 /// Changes come in groups: an address goes, the next one and a route come.
 const SETTLING: Duration = Duration::from_millis(20);
+
+/// How long after a look that failed there is another one, at first.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+/// Addresses, and what is to be used.
+type Looked = (BTreeSet<IpAddr>, Result<Underlay, Unfit>);
 
 /// What to follow.
 #[derive(Debug, Clone)]
@@ -38,6 +46,39 @@ pub(super) struct Unfit {
     pub(super) reason: String,
 }
 
+/// When to look again: once what comes after a hint has come too, and now and then without any.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    hints: watch::Receiver<()>,
+    every: Duration,
+    backoff: Backoff,
+}
+
+impl Rhythm {
+    pub(super) fn new(hints: watch::Receiver<()>, every: Duration) -> Self {
+        Self { hints, every, backoff: Backoff::new(FIRST_RETRY, every) }
+    }
+
+    /// Waits until it is time, after a look that has seen something, or none. Gives whether there is anybody
+    /// yet who hints.
+    pub(super) async fn wait(&mut self, has_seen: bool) -> bool {
+        let pause = match has_seen {
+            true => {
+                self.backoff.reset();
+                self.every
+            }
+            false => self.backoff.pause(),
+        };
+        tokio::select! {
+            hint = self.hints.changed() => if hint.is_err() { return false },
+            () = tokio::time::sleep(pause) => {}
+        }
+        tokio::time::sleep(SETTLING).await;
+        self.hints.mark_unchanged();
+        true
+    }
+}
+
 /// What was seen last, and the task that looks until it is dropped.
 #[derive(Debug)]
 pub(super) struct Following {
@@ -51,38 +92,45 @@ impl Uplink {
         self,
         now: Underlay,
         leases: Leases,
-        mut hints: watch::Receiver<()>,
+        hints: watch::Receiver<()>,
     ) -> Following {
-        let (tell, seen) = watch::channel(Ok(now.clone()));
+        let (tell, mut seen) = watch::channel(Ok(now.clone()));
+        // What another task has told is over.
+        seen.mark_changed();
         let mut task = JoinSet::new();
-        task.spawn(async move {
+        let looking = async move {
             let mut known = BTreeSet::new();
             let mut last = now;
+            let mut rhythm = Rhythm::new(hints, self.every);
             loop {
                 let (uplink, in_force) = (self.clone(), last.clone());
-                let looked = tokio::task::spawn_blocking(move || uplink.look(&in_force));
-                if let Ok((addresses, found)) = looked.await {
-                    if !known.is_subset(&addresses) {
-                        leases.reconnect();
+                let looked = tokio::task::spawn_blocking(move || uplink.look(&in_force)).await;
+                let has_seen = matches!(looked, Ok(Ok(_)));
+                let found = match looked {
+                    Ok(Ok((addresses, found))) => {
+                        if !known.is_subset(&addresses) {
+                            leases.reconnect();
+                        }
+                        known = addresses;
+                        if let Ok(found) = &found {
+                            last = found.clone();
+                        }
+                        found
                     }
-                    known = addresses;
-                    if let Ok(found) = &found {
-                        last = found.clone();
-                    }
-                    tell.send_if_modified(|before| {
-                        let news = *before != found;
-                        *before = found;
-                        news
-                    });
+                    Ok(Err(unseen)) => Err(unseen.into()),
+                    Err(stopped) => Err(stopped.to_string().into()),
+                };
+                tell.send_if_modified(|before| {
+                    let news = *before != found;
+                    *before = found;
+                    news
+                });
+                if !rhythm.wait(has_seen).await {
+                    return;
                 }
-                tokio::select! {
-                    hint = hints.changed() => if hint.is_err() { return },
-                    () = tokio::time::sleep(self.every) => {}
-                }
-                tokio::time::sleep(SETTLING).await;
-                hints.mark_unchanged();
             }
-        });
+        };
+        task.spawn(looking.in_current_span());
         Following { seen, _task: task }
     }
 
@@ -93,19 +141,17 @@ impl Uplink {
     pub(super) async fn now(self, in_force: &Underlay) -> Result<Underlay, String> {
         let in_force = in_force.clone();
         let looked = tokio::task::spawn_blocking(move || self.look(&in_force));
-        let (_, found) = looked.await.map_err(|stopped| stopped.to_string())?;
+        let (_, found) = looked.await.map_err(|stopped| stopped.to_string())??;
         found.map_err(|unfit| unfit.reason)
     }
 
     /// The interface's addresses, and what is to be used of it.
-    fn look(&self, in_force: &Underlay) -> (BTreeSet<IpAddr>, Result<Underlay, Unfit>) {
-        let seen = match underlay::look(&mut Kernel::open(None), &self.options) {
-            Ok(seen) => seen,
-            Err(error) => {
-                let reason = ErrorChain(&error).to_string();
-                return (BTreeSet::new(), Err(Unfit { harmless: true, reason }));
-            }
-        };
+    ///
+    /// # Errors
+    /// Why it cannot be seen.
+    fn look(&self, in_force: &Underlay) -> Result<Looked, String> {
+        let seen = underlay::look(&mut Kernel::open(None), &self.options);
+        let seen = seen.map_err(|error| ErrorChain(&error).to_string())?;
         let there = seen.links.iter().find(|link| link.name == self.link);
         let addresses: BTreeSet<IpAddr> =
             there.iter().flat_map(|link| &link.addrs).map(|addr| addr.net.ip()).collect();
@@ -124,6 +170,13 @@ impl Uplink {
             }),
             Err(error) => Err(Unfit { harmless, reason: error.to_string() }),
         };
-        (addresses, found)
+        Ok((addresses, found))
+    }
+}
+
+/// What is not seen is in force as before.
+impl From<String> for Unfit {
+    fn from(reason: String) -> Self {
+        Self { harmless: true, reason }
     }
 }

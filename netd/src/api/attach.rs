@@ -1,19 +1,25 @@
-//! `attach.sock`: what plugins ask, answered from what the agent has published, and from nothing
-//! else: an answer never waits for etcd or the kernel.
+//! `attach.sock`: what plugins ask. The host's subnet is answered from what the agent has published, and
+//! never waits for etcd or the kernel; containers are attached by the host's networks.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netd_api::attach::{LONGEST, Reply, Request, Subnet};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use cni::ErrorChain;
+use netd_api::attach::{LONGEST, Reply, Request, Subnet, pass};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+
+use super::socket;
+use crate::registry::{Opened, Registry};
+
+/// The socket's name in the run directory, where plugins look for it.
+pub const SOCKET: &str = "attach.sock";
 
 /// How long a client may take to ask and to read.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,50 +27,56 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many clients are served at once; more wait for their turn.
 const CLIENTS: usize = 64;
 
+/// How many may be connected, with those that have not asked yet.
+const CONNECTED: usize = 1024;
+
 /// Before the next try when nobody can be let in, as when files run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The agent's state, as far as others are told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// The host's subnet and its lease.
-    pub subnet: Subnet,
+    /// The host's subnet and its lease, by network; the only network has no name.
+    pub subnets: BTreeMap<String, Subnet>,
 }
 
-/// Opens the socket, for root only. It takes the place of one that is there, without a moment in
-/// which there is none; that no other netd serves that one is for the caller to know. Needs a
-/// tokio runtime.
-///
-/// # Errors
-/// The directory, or the socket in it, cannot be made.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
+impl Published {
+    /// To who asks for the subnet of a network.
+    fn reply(&self, network: Option<&str>) -> Reply {
+        if let Some(subnet) = self.subnets.get(network.unwrap_or_default()) {
+            return Reply::Subnet(subnet.clone());
+        }
+        let names: Vec<&str> = self.subnets.keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        Reply::refusal(match network {
+            None => format!("netd is in networks {names} here: name one of them by key network"),
+            Some(name) if names.is_empty() => format!(
+                "netd is in one network here, which has no name, and not in {name}: leave key \
+                 network out, or start netd with --networks"
+            ),
+            Some(name) => format!("netd is not in network {name} here, but in {names}"),
+        })
     }
-    let draft = netd_api::file::draft(path);
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(&draft)?;
-    std::fs::set_permissions(&draft, Permissions::from_mode(0o600))?;
-    std::fs::rename(&draft, path)?;
-    Ok(listener)
 }
 
 /// Answers for ever; dropping it ends it.
-pub async fn serve(listener: UnixListener, published: watch::Receiver<Published>) -> Infallible {
-    let turns = Arc::new(Semaphore::new(CLIENTS));
+pub async fn serve(
+    listener: UnixListener,
+    published: watch::Receiver<Published>,
+    networks: Opened,
+) -> Infallible {
+    let (turns, places) = (Arc::new(Semaphore::new(CLIENTS)), Arc::new(Semaphore::new(CONNECTED)));
     loop {
-        // The semaphore is never closed.
-        let turn = Arc::clone(&turns).acquire_owned().await;
+        // The semaphores are never closed.
+        let place = Arc::clone(&places).acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let published = published.clone();
+                let (published, networks) = (published.clone(), networks.clone());
+                let turns = Arc::clone(&turns);
                 tokio::spawn(async move {
                     // A client that does not ask, or does not listen, is nobody's loss.
-                    let _ = timeout(PATIENCE, answer(stream, &published)).await;
-                    drop(turn);
+                    let _ = answer(stream, &published, &networks, &turns).await;
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -75,28 +87,82 @@ pub async fn serve(listener: UnixListener, published: watch::Receiver<Published>
     }
 }
 
-async fn answer(mut stream: UnixStream, published: &watch::Receiver<Published>) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
-    let reply = if uid == 0 {
-        match Request::parse(&frame(&mut stream).await?) {
-            Ok(Request::Subnet) => Reply::Subnet(published.borrow().subnet.clone()),
-            Err(reason) => Reply::Error(reason),
-        }
+async fn answer(
+    mut stream: UnixStream,
+    published: &watch::Receiver<Published>,
+    networks: &Opened,
+    turns: &Semaphore,
+) -> io::Result<()> {
+    let reply = if let Some(why) = socket::refusal(&stream)? {
+        Reply::refusal(why)
     } else {
-        Reply::Error(format!("only root may ask, and user {uid} does"))
+        let (bytes, netns) = timeout(PATIENCE, frame(&stream)).await??;
+        let _turn = turns.acquire().await;
+        match Request::parse(&bytes) {
+            Ok(Request::Subnet { network }) => published.borrow().reply(network.as_deref()),
+            Ok(request) => {
+                let registry = networks.borrow().clone();
+                match registry {
+                    Ok(registry) => of_networks(&registry, request, netns).await,
+                    Err(reason) => {
+                        Reply::refusal(format!("serve the networks of this host: {reason}"))
+                    }
+                }
+            }
+            Err(reason) => Reply::refusal(reason),
+        }
     };
-    stream.write_all(&reply.frame()).await?;
+    let bytes = reply.frame();
+    timeout(PATIENCE, stream.write_all(&bytes)).await??;
     stream.shutdown().await
 }
 
-async fn frame(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
-    let length = stream.read_u32().await?;
+/// What is asked about containers on this host's networks. It goes on to its end, whether the client
+/// waits for it or not: half of a change is none.
+async fn of_networks(registry: &Registry, request: Request, netns: Option<OwnedFd>) -> Reply {
+    let reply = match request {
+        Request::Attach(attach) => {
+            let attached = registry.attach(attach, netns).await;
+            attached.map(|result| Reply::Attached(Box::new(result)))
+        }
+        Request::Detach(detach) => registry.detach(detach).await.map(|()| Reply::Done),
+        Request::Check(check) => registry.check(check, netns).await.map(Reply::Missing),
+        Request::Status(status) => registry.status(status).await.map(|()| Reply::Done),
+        Request::Gc(gc) => registry.collect(gc).await.map(Reply::Collected),
+        Request::Subnet { .. } => Ok(Reply::refusal("the subnet is told to who asks for it alone")),
+    };
+    reply.unwrap_or_else(|error| Reply::Error {
+        text: ErrorChain(&error).to_string(),
+        code: error.code(),
+    })
+}
+
+/// A frame without its length, and the file descriptor that came with it.
+async fn frame(stream: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    let (mut length, mut fd) = ([0; 4], None);
+    fill(stream, &mut length, &mut fd).await?;
+    let length = u32::from_be_bytes(length);
     if length > LONGEST {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut bytes = Vec::new();
-    stream.take(length.into()).read_to_end(&mut bytes).await?;
-    Ok(bytes)
+    let mut bytes = vec![0; length as usize];
+    fill(stream, &mut bytes, &mut fd).await?;
+    Ok((bytes, fd))
+}
+
+/// Reads until all is there.
+async fn fill(stream: &UnixStream, bytes: &mut [u8], fd: &mut Option<OwnedFd>) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        stream.readable().await?;
+        match stream.try_io(Interest::READABLE, || pass::receive(stream, rest, fd)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => rest = rest.get_mut(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /v1/status` | [`Report`] |
+//! | `GET /v1/status` | [`Report`]; of several networks [`Several`] |
 //! | `GET /v1/plan` | the commands that the agent would run now, one per line (text); 503 and why, where it cannot tell |
 //! | `GET /healthz`, `/readyz`, `/metrics` | as on the health port |
+//! | `/v1/networks` and below | [`super::networks`] |
 //!
 //! Within `v1` keys are added and never renamed or removed.
 
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use netd_api::attach::Lease as State;
 use serde::{Deserialize, Serialize};
 
-pub use client::{AskError, ask};
+pub use client::{AskError, ask, request};
 
 /// The socket's name in the run directory.
 pub const SOCKET: &str = "netd.sock";
@@ -44,6 +45,59 @@ pub struct Report {
     pub reconcile: Reconcile,
     /// The other hosts.
     pub peers: Peers,
+    /// The networks of this host alone.
+    pub host_networks: HostNetworks,
+    /// The networks that hosts share, where there are any.
+    pub cluster_networks: Option<ClusterNetworks>,
+}
+
+/// How an agent stands that has several networks on its host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Several {
+    /// The agent's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Containers can be attached to all networks, and reached.
+    pub ready: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The cluster's store.
+    pub store: Store,
+    /// Each as if it were the only one.
+    pub networks: BTreeMap<String, Report>,
+}
+
+/// What an agent answers: that of several networks has `networks`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Of several networks.
+    Several(Several),
+    /// Of the only one.
+    One(Box<Report>),
+}
+
+impl Several {
+    /// Puts together how each stands.
+    #[must_use]
+    pub fn new(networks: BTreeMap<String, Report>, reason: Option<String>) -> Self {
+        let one = networks.values().next().cloned().unwrap_or_default();
+        let ready = reason.is_none();
+        Self { version: one.version, pid: one.pid, ready, reason, store: one.store, networks }
+    }
+}
+
+impl Answer {
+    /// Whether containers can be attached to all networks, and reached.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Several(several) => several.ready,
+            Self::One(report) => report.ready,
+        }
+    }
 }
 
 /// This host's subnet.
@@ -62,7 +116,7 @@ pub struct Lease {
     pub id: Option<String>,
     /// How long it lives without a sign of life; a reservation for ever.
     pub ttl_seconds: Option<f64>,
-    /// For how long this agent has had it.
+    /// For how long it has been this host's, over restarts; one that was lost and taken again is new.
     pub age_seconds: Option<f64>,
     /// For how long etcd has had no sign of life.
     pub since_keep_alive_seconds: Option<f64>,
@@ -82,6 +136,8 @@ pub struct Backend {
     pub public_ip: String,
     /// Of containers, in bytes.
     pub mtu: u32,
+    /// What is wrong with its commands (`extension`).
+    pub trouble: Option<String>,
 }
 
 /// The network configuration of the store.
@@ -90,6 +146,38 @@ pub struct Backend {
 pub struct Configuration {
     /// Why it is not the one in force.
     pub refused: Option<String>,
+}
+
+/// The networks of this host alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HostNetworks {
+    /// Why they are not as they should be.
+    pub trouble: Option<String>,
+    /// Why names of containers are not served everywhere.
+    pub dns: Option<String>,
+    /// Which of their addresses are somebody else's, too.
+    pub clashes: Vec<String>,
+}
+
+/// The networks that hosts share, as this host takes part in them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterNetworks {
+    /// How many there are.
+    pub networks: u64,
+    /// Why overlays are not as they should be on this host.
+    pub overlays: Vec<String>,
+    /// Whether it gives signs of life: without one for 30 s others count its containers as gone.
+    pub live: bool,
+    /// Since the store has confirmed last what this host claims, by this agent.
+    pub since_confirmed_seconds: Option<f64>,
+    /// Whether new addresses may be given out: the store has confirmed within half of `--subnet-ttl`.
+    pub allocates: bool,
+    /// The store has told nothing since the start: what is known is what was known before.
+    pub remembered: bool,
+    /// What somebody has to do something about, of all these but `overlays`.
+    pub troubles: Vec<String>,
 }
 
 /// The cluster's store.

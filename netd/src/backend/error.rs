@@ -126,6 +126,9 @@ pub enum UnusablePeer {
         /// The lease that publishes it.
         of: SubnetKey,
     },
+    /// Another network of this host has its addresses.
+    #[error("its subnet is in network {0}, in which this host is, too: release that lease")]
+    OtherNetwork(String),
     /// It would be sent to through another host's tunnel.
     #[error("its address {ip} is in the subnet that {of} was given before: release that lease")]
     InSubnet {
@@ -155,7 +158,10 @@ impl UnusablePeer {
             Self::OtherBackend { .. } => "other-backend",
             Self::Missing(_) => "lease-incomplete",
             Self::Data { .. } | Self::NoHost { .. } | Self::Special(_) => "lease-invalid",
-            Self::InTheWay(_) | Self::HoldsHost { .. } | Self::InSubnet { .. } => "in-the-way",
+            Self::OtherNetwork(_)
+            | Self::InTheWay(_)
+            | Self::HoldsHost { .. }
+            | Self::InSubnet { .. } => "in-the-way",
         }
     }
 }

@@ -85,7 +85,8 @@ fn special() -> impl Iterator<Item = IpNetwork> {
     v4.map(IpNetwork::from).chain(v6.map(IpNetwork::from))
 }
 
-fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
+/// Whether two networks have an address in common.
+pub(crate) fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
     a.contains(b.network()) || b.contains(a.network())
 }
 

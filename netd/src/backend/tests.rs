@@ -43,7 +43,7 @@ pub(super) fn overlay(text: &str, dual: bool) -> Overlay {
 
 pub(super) fn peer(subnet: &str, value: &str) -> Peer {
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: subnet.parse().unwrap(), value, revision: 1 }
+    Peer { subnet: subnet.parse().unwrap(), value, revision: 1, session: None }
 }
 
 fn flannel_peer() -> Peer {

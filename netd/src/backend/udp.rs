@@ -35,6 +35,10 @@ impl Conf {
         Ok(conf)
     }
 
+    pub(super) fn fixed(&self) -> Vec<(&'static str, String)> {
+        vec![("Port", self.port.to_string())]
+    }
+
     /// Between which ends packets are carried.
     #[must_use]
     pub fn ends(&self, underlay: &Underlay, subnet: &SubnetKey) -> crate::udp::Ends {

@@ -9,8 +9,9 @@ use ipnetwork::IpNetwork;
 use netstate::{LinkName, Mac, NetState};
 use serde::Deserialize;
 
+use super::devices::Devices;
 use super::fit::check_mtu;
-use super::{InvalidBackend, Macs, UnusablePeer, expect_kind, families};
+use super::{InvalidBackend, Macs, Overlay, UnusablePeer, expect_kind, families};
 use crate::lease::{LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
@@ -130,6 +131,7 @@ impl Conf {
                 mtu: vxlan::mtu(self.mtu.unwrap_or(underlay.mtu), ip),
                 learning: self.learning,
                 gbp: self.gbp,
+                tx_checksum: None,
                 parent: underlay.link.clone(),
                 local,
                 subnet,
@@ -171,6 +173,18 @@ impl Conf {
         data.insert("VNI", u64::from(self.vni));
         data.insert("VtepMAC", mac.map(Mac::to_string).unwrap_or_default());
         data.into()
+    }
+}
+
+impl Overlay {
+    /// With checksums of inner packets left to hardware, or not; `None` leaves that to others. It is a
+    /// matter of the host, not of the network.
+    #[must_use]
+    pub fn with_tx_checksum(mut self, on: Option<bool>) -> Self {
+        if let Devices::Vxlan(devices) = &mut self.devices {
+            devices.iter_mut().for_each(|device| device.tx_checksum = on);
+        }
+        self
     }
 }
 

@@ -115,6 +115,15 @@ impl Conf {
         Self { key: Some(key), ..self }
     }
 
+    /// Peers send to the ports, and know how many devices there are.
+    pub(super) fn fixed(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("Mode", format!("{:?}", self.mode).to_lowercase()),
+            ("ListenPort", self.port.to_string()),
+            ("ListenPortV6", self.port_v6.to_string()),
+        ]
+    }
+
     /// Whether the devices can have the MTU.
     pub(super) fn fits(&self, dual: bool) -> Result<(), InvalidBackend> {
         check_mtu(self.mtu, OVERHEAD, dual)

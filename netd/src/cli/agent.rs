@@ -19,7 +19,19 @@ pub(super) struct Agent {
 impl Agent {
     /// # Errors
     /// At the first option of any place that makes no sense.
-    fn socket(&self) -> Result<PathBuf, OptionsError> {
-        Ok(self.dir.read(&environment())?.join(SOCKET))
+    pub(super) fn socket(&self) -> Result<PathBuf, OptionsError> {
+        self.path(SOCKET)
+    }
+
+    /// Where it takes containers, by the same options.
+    ///
+    /// # Errors
+    /// At the first option of any place that makes no sense.
+    pub(super) fn attach_socket(&self) -> Result<PathBuf, OptionsError> {
+        self.path(crate::api::attach::SOCKET)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, OptionsError> {
+        Ok(self.dir.read(&environment())?.join(name))
     }
 }

@@ -1,12 +1,16 @@
 //! `netd run`: the agent. A command line of flanneld's means the same without `run`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::agent;
 use crate::config::options::{self, Options, Request};
 
 use super::options::environment;
 use super::{failure, output};
+
+/// How long the end waits for calls of the kernel's that threads are in; what they do is right without them.
+const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// Arguments of `netd run`, read by flannel's rules: see `netd run --help`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +51,9 @@ pub(super) fn run_with(options: &[String]) -> anyhow::Result<ExitCode> {
     agent::log_to_stderr(&options.log);
     // One thread: the other one is the loop's, and a network namespace belongs to a thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(agent::run(options)) {
+    let ran = runtime.block_on(agent::run(options));
+    runtime.shutdown_timeout(LAST_CALLS);
+    match ran {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let configuration = error.is_configuration();

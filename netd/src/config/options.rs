@@ -4,25 +4,33 @@
 //! One table ([`table`]) names every option once; command line, environment and file all go
 //! through it. A later place wins: file, then `FLANNELD_*`, then `NETD_*`, then the command line.
 
+mod defaults;
 mod draft;
 mod file;
 mod flags;
+mod networks;
 mod store_flags;
 mod table;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnetwork::IpNetwork;
+
 use super::store::StoreOptions;
+use crate::lease::TIME_TO_LIVE;
 use draft::Draft;
+pub use draft::boolean;
 use flags::CommandLine;
 pub use flags::with_two_dashes;
+pub use networks::Named;
 pub use store_flags::{RunDirFlags, StoreFlags};
-pub use table::usage;
+pub use usage::{Shown, shown, usage};
 
 /// flannel's variable for the key's file.
 const KEY_FILE: &str = "WIREGUARD_KEY_FILE";
@@ -32,18 +40,28 @@ const KEY_FILE: &str = "WIREGUARD_KEY_FILE";
 pub struct Options {
     /// Where the cluster's store is.
     pub store: StoreOptions,
+    /// The networks this host is in, each by its name; without any it is in the one of the prefix.
+    pub networks: Vec<Named>,
+    /// Which of several networks these are the options of.
+    pub network: Option<String>,
+    /// Where the files of several networks are written, and read at the next start.
+    pub subnet_dir: PathBuf,
     /// Which interface carries the overlay.
     pub iface: IfaceOptions,
     /// Where subnet.env is written, and read at the next start.
     pub subnet_file: PathBuf,
     /// Masquerade what leaves the cluster's network.
     pub ip_masq: bool,
+    /// Networks outside of the cluster, flows between which and the cluster keep their source.
+    pub ip_masq_exclude: Vec<IpNetwork>,
     /// Masquerade with random ports where the kernel can (`random-fully`).
     pub ip_masq_fully_random: bool,
     /// Accept what comes from and goes to the cluster's network when forwarding.
     pub forward_rules: bool,
     /// Keep a blackhole route for the own subnet.
     pub blackhole_route: bool,
+    /// Leave checksums of inner packets of VXLAN to hardware, or not; as it is found otherwise.
+    pub vxlan_tx_checksum: Option<bool>,
     /// How often everything is looked at though nothing was heard of.
     pub resync: Duration,
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
@@ -56,6 +74,8 @@ pub struct Options {
     pub wireguard_key_file: PathBuf,
     /// A shell may read the commands of backend `extension`.
     pub extension_shell: bool,
+    /// How long a command of backend `extension` may run before it is killed.
+    pub extension_timeout: Duration,
     /// Where a conflist is written once the agent is ready.
     pub cni_conf_dir: Option<PathBuf>,
     /// What is logged, in tracing's filter language (`info`, `netd=debug`).
@@ -64,6 +84,12 @@ pub struct Options {
     pub confirm_restored: bool,
     /// The life of the subnet's lease in etcd.
     pub subnet_ttl: Duration,
+    /// How long hosts that are missing count as there, where that is given.
+    pub missing_ttl: Option<Duration>,
+    /// There is no cluster: networks of this host are served, and nothing else.
+    pub standalone: bool,
+    /// What is never chosen as the subnet of a network.
+    pub avoid: Vec<IpNetwork>,
     /// What was given and has no effect, as sentences for the log.
     pub ignored: Vec<String>,
 }
@@ -106,6 +132,13 @@ pub enum OptionsError {
 }
 
 impl Options {
+    /// How long hosts that the store does not tell of count as there: as long as a lease lives, a
+    /// day at least, however short leases are.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.missing_ttl.unwrap_or_else(|| self.subnet_ttl.max(TIME_TO_LIVE))
+    }
+
     /// Reads arguments (without the program's name and `run`) and environment, and the file that
     /// they name.
     ///

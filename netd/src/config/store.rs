@@ -77,7 +77,10 @@ impl StoreOptions {
             },
             user,
         };
-        Ok(Arc::new(Etcd::new(&options)?))
+        let etcd = Arc::new(Etcd::new(&options)?);
+        #[cfg(feature = "inject")]
+        let etcd = Arc::new(crate::store::inject::Injected(etcd));
+        Ok(etcd)
     }
 
     /// The addresses of its endpoints. One whose name is not known now is left out, with a word

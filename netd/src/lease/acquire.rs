@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::choose::{Asking, Choice, choose, twin};
 use super::claims::{Claims, Record, encode};
 use super::leased::{Lease, Leased};
+use super::taken::taken;
 use super::{AcquireError, Held, Keyspace, Leases, SubnetKey, Wanted};
 use crate::config::network::NetworkConfig;
 use crate::store::{
@@ -73,18 +74,14 @@ impl<'a> Acquiring<'a> {
         // After the leases: whoever has one of them has said so by now.
         let claims = self.claims().await?;
         let host = &self.leases.host;
-        if let Some(twin) = twin(&claims, host) {
+        if let Some(twin) = twin(&claims, host, self.wanted.value.public_ip) {
             return Err(self.twin(twin));
         }
-        let asking = Asking {
-            host,
-            public_ip: self.wanted.value.public_ip,
-            previous: self.wanted.previous,
-            missing: &self.wanted.missing,
-            session: self.session,
-        };
+        let asking = Asking { host, wanted: self.wanted, session: self.session };
         let number = || u128::from(random()) << 64 | u128::from(random());
-        let done = match choose(&leased, &claims, self.config, &asking, number) {
+        let choice = choose(&leased, &claims, self.config, &asking, number);
+        taken(self.config, self.wanted, &leased, &choice).map_or(Ok(()), Err)?;
+        let done = match choice {
             Choice::Keep(lease) => self.keep(lease, &claims).await,
             Choice::Create { subnet, instead_of } => self.create(subnet, instead_of).await,
             Choice::Exhausted(why) => return Err(AcquireError::exhausted(&why)),
@@ -149,16 +146,13 @@ impl<'a> Acquiring<'a> {
         }
         let value = self.wanted.value.encode();
         let same = session == lease.entry.session && value == lease.entry.value;
-        let proven = |session| {
-            let claim = claims.of(&self.leases.host.machine_id);
-            let record = claim.and_then(|claim| claim.record.as_ref());
-            record.is_some_and(|record| record.proves(&lease.subnet, session))
-        };
+        let proven = |session| claims.prove(&self.leases.host.machine_id, &lease.subnet, session);
         let mut held = Held {
             subnet: lease.subnet,
             value: self.wanted.value.clone(),
             session,
             time_to_live,
+            created: lease.entry.create_revision,
             revision: lease.entry.mod_revision,
             recorded: self.recorded,
         };
@@ -212,6 +206,7 @@ impl<'a> Acquiring<'a> {
             value: value.clone(),
             session: Some(session),
             time_to_live: self.wanted.time_to_live,
+            created: outcome.revision,
             revision: outcome.revision,
             recorded: self.recorded,
         }))
@@ -289,8 +284,7 @@ pub(super) fn earlier_overlap(
     created: &Outcome,
 ) -> Option<SubnetKey> {
     let leased = Leased::read(keys, created.listed.clone());
-    let mut others = leased.leases.iter().map(|lease| lease.subnet);
-    others.find(|other| other != subnet && other.overlaps(subnet))
+    leased.overlapping(subnet).map(|lease| lease.subnet)
 }
 
 #[cfg(test)]

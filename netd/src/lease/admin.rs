@@ -111,6 +111,19 @@ impl Leases {
         Ok(Overview { leases: leases.into_iter().map(owned).collect(), malformed })
     }
 
+    /// The subnet that is this host's by its record, or by its address where no other host proves it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn subnet_of(&self, public_ip: Ipv4Addr) -> Result<Option<SubnetKey>, store::Error> {
+        let ours = |(lease, owner): &(Lease, Option<Owner>)| match owner {
+            Some(owner) => owner.machine_id == self.host.machine_id,
+            None => lease.is_of(public_ip),
+        };
+        let leases = self.overview().await?.leases;
+        Ok(leases.into_iter().find(ours).map(|(lease, _)| lease.subnet))
+    }
+
     /// How long a lease lives; `None` for a reservation, and when it has just ended.
     ///
     /// # Errors

@@ -1,23 +1,19 @@
 //! Which subnet a host gets. Pure.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnetwork::IpNetwork;
 
-use super::claims::{Claims, SignOfLife};
+use super::claims::{Claims, SignOfLife, Whose};
 use super::leased::{Lease, Leased};
-use super::{Host, SubnetKey};
+use super::{Host, SubnetKey, Wanted};
 use crate::config::network::{NetworkConfig, Pool};
 use crate::store::Session;
 
-/// Who asks, and what it had before.
+/// Who asks, and for what.
 pub(super) struct Asking<'a> {
     pub(super) host: &'a Host,
-    pub(super) public_ip: Ipv4Addr,
-    pub(super) previous: Option<SubnetKey>,
-    /// Subnets that are nobody's to take, though nobody has a lease of them.
-    pub(super) missing: &'a BTreeSet<SubnetKey>,
+    pub(super) wanted: &'a Wanted,
     /// The session of an attempt before this one, whose outcome may be unknown.
     pub(super) session: Option<Session>,
 }
@@ -52,7 +48,7 @@ pub(super) fn choose<'a>(
     asking: &Asking<'_>,
     mut random: impl FnMut() -> u128,
 ) -> Choice<'a> {
-    let own = own(leased, claims, asking);
+    let own = own(leased, claims, config, asking);
     if let Some(own) = own
         && config.gives_out(&own.subnet)
         && !others(leased, Some(own)).any(|other| {
@@ -64,9 +60,10 @@ pub(super) fn choose<'a>(
     }
     let taken = others(leased, own).map(|lease| lease.subnet);
     // Others may miss this host, too.
-    let missing = asking.missing.iter().filter(|subnet| Some(**subnet) != asking.previous);
+    let missing =
+        asking.wanted.missing.iter().filter(|subnet| Some(**subnet) != asking.wanted.previous);
     let subnets: Vec<SubnetKey> = taken.chain(missing.copied()).collect();
-    let wishes = [own.map(|lease| lease.subnet), asking.previous];
+    let wishes = [own.map(|lease| lease.subnet), asking.wanted.previous];
     let v4 = wishes.iter().flatten().map(|wish| IpNetwork::V4(wish.v4));
     let v6 = wishes.iter().flatten().filter_map(|wish| wish.v6).map(IpNetwork::V6);
     let networks = |subnet: &SubnetKey| subnet.networks();
@@ -87,28 +84,51 @@ pub(super) fn choose<'a>(
     Choice::Create { subnet: SubnetKey::new(v4, v6), instead_of: own }
 }
 
-/// Another running host that says it is this one.
-pub(super) fn twin<'a>(claims: &'a Claims, host: &Host) -> Option<&'a SignOfLife> {
+/// Another running host that says it is this one, which is at `public_ip`.
+pub(super) fn twin<'a>(
+    claims: &'a Claims,
+    host: &Host,
+    public_ip: Ipv4Addr,
+) -> Option<&'a SignOfLife> {
     let life = claims.of(&host.machine_id)?.life.as_ref()?;
-    (life.boot_id != host.boot_id).then_some(life)
+    (life.whose(&SignOfLife::new(host, public_ip)) == Whose::Twins).then_some(life)
 }
 
-/// The lease that this host has: the one that its record proves, else, as flannel has it, the
-/// first with its address, unless a host that is alive proves it to be its own.
-fn own<'a>(leased: &'a Leased, claims: &Claims, asking: &Asking<'_>) -> Option<&'a Lease> {
-    let record = claims.of(&asking.host.machine_id).and_then(|claim| claim.record.as_ref());
+/// The lease that this host has: the one that its record proves, else, as flannel has it, one with
+/// its address, unless a host that is alive proves it to be its own, or it was left by another. Of
+/// several that is the one of before, else the latest.
+fn own<'a>(
+    leased: &'a Leased,
+    claims: &Claims,
+    config: &NetworkConfig,
+    asking: &Asking<'_>,
+) -> Option<&'a Lease> {
     let proven = leased.leases.iter().find(|lease| {
         let session = lease.entry.session;
         let of_attempt = session.is_some() && session == asking.session;
-        of_attempt || record.is_some_and(|record| record.proves(&lease.subnet, session))
+        of_attempt || claims.prove(&asking.host.machine_id, &lease.subnet, session)
     });
     proven.or_else(|| {
-        let mut at_address = leased.leases.iter().filter(|lease| lease.is_of(asking.public_ip));
         let is_of_another = |lease: &&Lease| {
             let owner = claims.owner(&lease.subnet, lease.entry.session);
             owner.is_some_and(|(_, claim)| claim.life.is_some())
         };
-        at_address.find(|lease| !is_of_another(lease))
+        let at_address =
+            leased.leases.iter().filter(|lease| lease.is_of(asking.wanted.value.public_ip));
+        at_address
+            .filter(|lease| !is_of_another(lease) && !is_left(lease, leased, config, asking))
+            .max_by_key(|lease| {
+                (Some(lease.subnet) == asking.wanted.previous, lease.entry.create_revision)
+            })
+    })
+}
+
+/// Whether a lease with this host's address was left by a host that had the address before:
+/// containers here have addresses of another subnet, which the network still gives out. A lease that
+/// was made after another host took that subnet was not: an administrator got it this host.
+fn is_left(lease: &Lease, leased: &Leased, config: &NetworkConfig, asking: &Asking<'_>) -> bool {
+    asking.wanted.used(config).is_some_and(|used| {
+        !lease.subnet.overlaps(&used) && !lease.is_in_place_of(&used, &leased.leases)
     })
 }
 

@@ -53,12 +53,35 @@ pub(super) struct Claims {
     owners: BTreeMap<(String, Option<String>), String>,
 }
 
+/// Whose a sign of life with this host's machine id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This host's, of this boot.
+    Ours,
+    /// This host's of before it was booted: nobody gives it any more.
+    OfBootBefore,
+    /// Another host's, which runs.
+    Twins,
+}
+
 impl SignOfLife {
     /// How long it outlives the agent.
     pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 
     pub(super) fn new(host: &Host, public_ip: Ipv4Addr) -> Self {
         Self { boot_id: host.boot_id.clone(), host: host.name.clone(), public_ip }
+    }
+
+    /// Whose it is, where it is found at the machine id of the host that would give `ours`. Two that run
+    /// with one machine id differ in name or address: else nobody could reach both.
+    pub(super) fn whose(&self, ours: &Self) -> Whose {
+        if self.boot_id == ours.boot_id {
+            Whose::Ours
+        } else if (&self.host, self.public_ip) == (&ours.host, ours.public_ip) {
+            Whose::OfBootBefore
+        } else {
+            Whose::Twins
+        }
     }
 }
 
@@ -90,6 +113,17 @@ impl Claims {
 
     pub(super) fn of(&self, machine_id: &str) -> Option<&Claim> {
         self.hosts.get(machine_id)
+    }
+
+    /// Whether a host proves a lease to be its own.
+    pub(super) fn prove(
+        &self,
+        machine_id: &str,
+        subnet: &SubnetKey,
+        session: Option<Session>,
+    ) -> bool {
+        let record = self.of(machine_id).and_then(|claim| claim.record.as_ref());
+        record.is_some_and(|record| record.proves(subnet, session))
     }
 
     /// The host that proves a lease to be its own.

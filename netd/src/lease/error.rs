@@ -55,6 +55,14 @@ pub enum AcquireError {
         /// Which leases, and how many each takes.
         wide: String,
     },
+    /// Containers have addresses of the host's subnet, and it is not the host's any more.
+    #[error("containers have addresses of {subnet}, and {by}")]
+    Taken {
+        /// The subnet.
+        subnet: SubnetKey,
+        /// Who has it, or what overlaps it.
+        by: String,
+    },
     /// Another host was faster, again and again.
     #[error("other hosts were faster {attempts} times at taking a subnet of {network}")]
     Outrun {
@@ -66,7 +74,7 @@ pub enum AcquireError {
     /// A running host says that it is this one.
     #[error(
         "the host {host} at {public_ip} has the same machine id {machine_id} and was alive in the \
-         last 30 s: if it was this host before a reboot, wait; else give each host its own \
+         last 30 s: if it was this host before a reboot, under that name and address, wait; else give each its own \
          (remove /etc/machine-id and run systemd-machine-id-setup)"
     )]
     Twin {

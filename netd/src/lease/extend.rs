@@ -57,6 +57,7 @@ impl Leases {
             };
             now.subnet = SubnetKey::new(held.subnet.v4, Some(v6));
             now.value = value.clone();
+            now.created = own.entry.create_revision;
             now.revision = own.entry.mod_revision;
             if own.subnet == now.subnet {
                 return Ok(now);
@@ -66,6 +67,7 @@ impl Leases {
             let outcome = self.recorded(txn, &now).await?;
             // Of two hosts that take overlapping subnets the later sees the other's, and moves on.
             if outcome.committed && earlier_overlap(&self.keys, &now.subnet, &outcome).is_none() {
+                now.created = outcome.revision;
                 now.revision = outcome.revision;
                 return Ok(now);
             }

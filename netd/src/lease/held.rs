@@ -19,6 +19,9 @@ pub struct Held {
     pub session: Option<Session>,
     /// How long that lives after a sign of life.
     pub time_to_live: Duration,
+    /// The revision that made its key: another one where it was gone and is taken again. 0 as long as the
+    /// store does not say.
+    pub created: Revision,
     /// The revision that wrote it.
     pub(super) revision: Revision,
     /// Whether our own record stood beside it when it was acquired.
@@ -59,9 +62,17 @@ impl Held {
             value: LeaseValue::decode(kept.value.as_bytes()).ok()?,
             session: kept.session.map(Session),
             time_to_live: Duration::from_secs(kept.time_to_live_seconds),
+            created: 0,
             revision: 0,
             recorded: kept.recorded,
         })
+    }
+
+    /// A lease that this host had, of which it kept nothing but the subnet.
+    #[must_use]
+    pub fn unknown(subnet: SubnetKey, value: LeaseValue, time_to_live: Duration) -> Self {
+        let session = None;
+        Self { subnet, value, session, time_to_live, created: 0, revision: 0, recorded: true }
     }
 
     /// Whether it comes from what was kept, and not from the store.
@@ -81,6 +92,7 @@ mod tests {
             value: LeaseValue::new([192, 0, 2, 10].into()),
             session: Some(Session(-7)),
             time_to_live: Duration::from_secs(60),
+            created: 0,
             revision: 12,
             recorded: true,
         };

@@ -1,6 +1,7 @@
 //! Keeping a lease: one sign of life per third of its time to live, and watching that nobody
 //! takes it away.
 
+mod again;
 mod keeper;
 mod liveness;
 mod record;
@@ -8,20 +9,22 @@ mod schedule;
 mod standing;
 
 pub use keeper::{Keeper, Status};
+pub(super) use standing::Standing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
 
-use super::acquire::{creation, earlier_overlap};
-use super::leased::Leased;
 use super::{Held, LeaseValue, Leases};
-use crate::store::{Backoff, Change, Error, Fault, Followed, Outcome, Session, Txn, follow};
+use crate::store::{Backoff, Change, Error, Fault, Followed, Txn, follow};
 use liveness::Liveness;
 use record::Recording;
 use schedule::Schedule;
-use standing::Standing;
+
+/// How often a host that lost its lease looks whether it is to be had.
+const LOST_LOOK: Duration = Duration::from_secs(5);
 
 /// The task that keeps a lease.
 pub(super) struct Keeping {
@@ -40,18 +43,18 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    pub(super) fn spawn(leases: Leases, held: Held) -> Keeper {
+    pub(super) fn spawn(leases: Leases, held: Held, standing: Standing) -> Keeper {
         let (publish, of_agent) = watch::channel(held.value.clone());
-        let (status, of_lease) = watch::channel(Status::Held(held.clone()));
+        let (status, of_lease) = watch::channel(standing.status(&held));
         let (followed, of_store) = mpsc::channel(16);
         let own = leases.keys.subnet(&held.subnet);
         let recording = Recording::new(held.recorded);
         let (stop, stopped) = oneshot::channel();
         let begin = if held.is_remembered() { Schedule::overdue } else { Schedule::new };
         let life = Liveness::new(leases.clone(), of_agent.clone(), recording.allowed());
-        let alive = Some((stop, tokio::spawn(life.run(stopped))));
+        let alive = Some((stop, tokio::spawn(life.run(stopped).in_current_span())));
         let keeping = Self {
-            standing: Standing::Ours,
+            standing,
             doubted: false,
             stored: held.value.encode(),
             publish: of_agent,
@@ -62,8 +65,8 @@ impl Keeping {
             leases: leases.clone(),
             held,
         };
-        tokio::spawn(follow(Arc::clone(&leases.store), own, followed));
-        let keeping = tokio::spawn(keeping.run(of_store));
+        tokio::spawn(follow(Arc::clone(&leases.store), own, followed).in_current_span());
+        let keeping = tokio::spawn(keeping.run(of_store).in_current_span());
         Keeper { status: of_lease, publish, keeping, alive }
     }
 
@@ -78,7 +81,10 @@ impl Keeping {
                 published = self.publish.changed() => if published.is_err() { return },
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = match self.settle().await {
+            let settled = self.settle().await;
+            // Also where it could not be put right: others go by what they see.
+            self.tell();
+            pause = match settled {
                 Ok(()) => {
                     self.backoff.reset();
                     self.pause()
@@ -97,7 +103,11 @@ impl Keeping {
     fn take(&mut self, news: Followed) {
         let key = self.leases.keys.subnet(&self.held.subnet);
         match news {
-            Followed::Listed(listing) if listing.revision >= self.held.revision => {
+            Followed::Listed(listing) | Followed::Anew(listing)
+                if listing.revision >= self.held.revision =>
+            {
+                // In a store that was built anew, what is later may be of a lower revision.
+                self.held.revision = 0;
                 let entry = listing.entries.into_iter().find(|entry| entry.key == key);
                 self.note(
                     entry.map_or(Change::Deleted { key, revision: listing.revision }, Change::Put),
@@ -108,7 +118,7 @@ impl Keeping {
                 changes.into_iter().filter(ours).for_each(|change| self.note(change));
             }
             // Listed before our last write, or a store that was built anew: asked in `settle`.
-            Followed::Listed(_) => self.doubted = true,
+            Followed::Listed(_) | Followed::Anew(_) => self.doubted = true,
         }
     }
 
@@ -119,6 +129,7 @@ impl Keeping {
         }
         self.standing = Standing::of(&self.held, &change);
         if let (Standing::Ours, Change::Put(entry)) = (&self.standing, change) {
+            self.held.created = entry.create_revision;
             self.held.revision = entry.mod_revision;
             self.held.session = entry.session;
             self.stored = entry.value;
@@ -138,9 +149,8 @@ impl Keeping {
                 self.record().await?;
             }
             Standing::Absent => self.take_again().await?,
-            Standing::Other(_) => {}
+            Standing::Other(_) => self.look_for_way().await?,
         }
-        self.tell();
         Ok(())
     }
 
@@ -194,72 +204,8 @@ impl Keeping {
         Ok(())
     }
 
-    /// Creates the key again, unless another host has taken of the subnet.
-    async fn take_again(&mut self) -> Result<(), Error> {
-        let session = self.living_session().await?;
-        self.held.session = Some(session);
-        self.held.value = self.publish.borrow_and_update().clone();
-        let Leases { keys, store, .. } = &self.leases;
-        let value = self.held.value.encode();
-        let subnet = self.held.subnet;
-        let mut txn = creation(keys, &subnet, None, value.clone(), Some(session));
-        if self.recording.is_allowed() {
-            txn = self.leases.put_record(txn, &subnet, Some(session));
-        }
-        let outcome = store.txn(txn).await?;
-        self.held.revision = outcome.revision;
-        self.standing = if !outcome.committed {
-            self.in_the_way(&outcome)
-        } else if let Some(earlier) = earlier_overlap(keys, &subnet, &outcome) {
-            self.leases.withdraw(&subnet, outcome.revision, self.recording.is_allowed()).await?;
-            Standing::Other(format!("{earlier}, which overlaps it, was leased meanwhile"))
-        } else {
-            tracing::warn!(%subnet, "the lease was gone; it is taken again");
-            self.stored = value;
-            self.schedule.kept(since_boot());
-            Standing::Ours
-        };
-        Ok(())
-    }
-
-    async fn living_session(&self) -> Result<Session, Error> {
-        let store = &self.leases.store;
-        if let Some(session) = self.held.session {
-            match store.keep_alive(session).await {
-                Ok(()) => return Ok(session),
-                Err(Error { fault: Fault::SessionGone(_), .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        store.grant(self.held.time_to_live).await
-    }
-
-    /// Whose lease kept ours from being created; ours, if an attempt before this one did it after
-    /// all.
-    fn in_the_way(&mut self, outcome: &Outcome) -> Standing {
-        let leased = Leased::read(&self.leases.keys, outcome.listed.clone());
-        let subnet = self.held.subnet;
-        if let Some(lease) = leased.of(&subnet) {
-            let standing = Standing::of(&self.held, &Change::Put(lease.entry.clone()));
-            if standing == Standing::Ours {
-                self.stored.clone_from(&lease.entry.value);
-                self.held.revision = lease.entry.mod_revision;
-            }
-            return standing;
-        }
-        let other = leased.leases.iter().find(|lease| lease.subnet.overlaps(&subnet));
-        Standing::Other(match other {
-            Some(other) => format!("{} was leased meanwhile", other.subnet),
-            None => "its key is in use in a form that cannot be read".to_owned(),
-        })
-    }
-
     fn tell(&self) {
-        let status = match &self.standing {
-            Standing::Ours => Status::Held(self.held.clone()),
-            Standing::Other(reason) => Status::Lost { reason: reason.clone() },
-            Standing::Absent => Status::Lost { reason: "its key was deleted".to_owned() },
-        };
+        let status = self.standing.status(&self.held);
         self.status.send_if_modified(|before| {
             let differs = *before != status;
             *before = status;
@@ -270,7 +216,11 @@ impl Keeping {
     /// How long there is nothing to do if nothing happens.
     fn pause(&self) -> Duration {
         let now = since_boot();
-        self.schedule.pause(now).min(self.recording.pause(now))
+        let pause = self.schedule.pause(now).min(self.recording.pause(now));
+        match self.standing {
+            Standing::Other(_) => LOST_LOOK,
+            Standing::Ours | Standing::Absent => pause,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::SubnetKey;
 /// | `<own>/hosts/<machine-id>/lease<flannel>` | which lease is that host's; ends with it |
 /// | `<own>/hosts/<machine-id>/live<flannel>` | that its agent runs; ends 30 s after it |
 /// | `<own>/cluster<flannel>` | the store's name, by its first host: a store that is built anew has another |
+/// | `<own>/global/` | networks of the whole cluster: [`crate::global::Keys`] |
 /// | `<own>/missing<flannel>/<machine-id>` | which hosts that one misses in a store that was built anew |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
@@ -66,6 +67,12 @@ impl Keyspace {
             return Err(InvalidPrefix::Overlap { flannel: keys.flannel, own: keys.own });
         }
         Ok(keys)
+    }
+
+    /// netd's own prefix.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        &self.own
     }
 
     /// The key of the network configuration.

@@ -1,6 +1,7 @@
 //! What is known of the cluster beside what the store tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ClusterView, SubnetKey};
@@ -11,13 +12,13 @@ pub struct StoreState {
     /// What its first host called it; a store that is built anew has another name.
     pub name: Option<String>,
     /// Where it was built anew: until when hosts that have not registered again count as there,
-    /// since the beginning of 1970.
+    /// since boot.
     pub until: Option<Duration>,
     /// These hosts.
-    pub missing: BTreeSet<SubnetKey>,
+    pub missing: Arc<BTreeSet<SubnetKey>>,
     /// Hosts whose leases ended without a word of theirs: they may be cut off from the store, and
-    /// count as there for another lease's time.
-    pub lapsed: BTreeSet<SubnetKey>,
+    /// count as there until then, since boot.
+    pub lapsed: BTreeMap<SubnetKey, Duration>,
 }
 
 impl StoreState {

@@ -44,6 +44,11 @@ impl Leased {
     pub fn of(&self, subnet: &SubnetKey) -> Option<&Lease> {
         self.leases.iter().find(|lease| lease.subnet == *subnet)
     }
+
+    /// A lease with another key that has addresses of a subnet.
+    pub(super) fn overlapping(&self, subnet: &SubnetKey) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.subnet != *subnet && lease.subnet.overlaps(subnet))
+    }
 }
 
 /// Reads a lease; or the key and why it is none.
@@ -60,6 +65,28 @@ pub(super) fn subnet_of(keys: &Keyspace, key: &str) -> Result<SubnetKey, Invalid
 }
 
 impl Lease {
+    /// That its host has a subnet, which this one overlaps, in words.
+    pub(super) fn has(&self, subnet: &SubnetKey) -> String {
+        match &self.value {
+            Ok(value) if self.subnet == *subnet => {
+                format!("the host at {} has it", value.public_ip)
+            }
+            Ok(_) | Err(_) => format!("{}, which overlaps it, is leased", self.subnet),
+        }
+    }
+
+    /// Whether it was made when another host had taken a subnet: of what has that host's address, an
+    /// administrator's doing, where nothing proves it.
+    pub(super) fn is_in_place_of<'a>(
+        &self,
+        lost: &SubnetKey,
+        all: impl IntoIterator<Item = &'a Self>,
+    ) -> bool {
+        let mut all = all.into_iter();
+        let rival = all.find(|lease| lease.subnet.overlaps(lost));
+        rival.is_some_and(|rival| self.entry.create_revision > rival.entry.create_revision)
+    }
+
     /// Whether it is of a host that is reached at this address.
     pub(super) fn is_of(&self, public_ip: Ipv4Addr) -> bool {
         self.value.as_ref().is_ok_and(|value| value.public_ip == public_ip)

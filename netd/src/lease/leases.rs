@@ -1,15 +1,18 @@
 //! A host's access to the leases of its cluster.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::acquire::Acquiring;
-use super::keep::Keeping;
+use super::keep::{Keeping, Standing};
 use super::{
-    AcquireError, ConfigError, Held, Host, Keeper, Keyspace, LeaseValue, Leased, SubnetKey,
+    AcquireError, ConfigError, Held, Host, Keeper, Keyspace, Lease, LeaseValue, Leased, Owner,
+    SubnetKey,
 };
 use crate::config::network::NetworkConfig;
 use crate::store::{self, Change, Followed, Store, follow};
@@ -35,6 +38,8 @@ pub struct Wanted {
     pub value: LeaseValue,
     /// The subnet it had before, out of subnet.env: taken again if nobody else has it.
     pub previous: Option<SubnetKey>,
+    /// Containers have addresses of that one: no other will do.
+    pub is_used: bool,
     /// Subnets of hosts that are missing in a store that was built anew: they are not free.
     pub missing: BTreeSet<SubnetKey>,
     /// How long the subnet stays the host's when its agent is gone; flannel's is
@@ -42,6 +47,14 @@ pub struct Wanted {
     pub time_to_live: Duration,
     /// Whether an agent keeps it from now on: the sign of life that is given with it stays.
     pub is_kept: bool,
+}
+
+impl Wanted {
+    /// The subnet that containers have addresses of, where the network still gives it out.
+    pub(super) fn used(&self, config: &NetworkConfig) -> Option<SubnetKey> {
+        let used = self.previous.filter(|_| self.is_used)?;
+        config.subnets.contains(used.v4.into()).then_some(used)
+    }
 }
 
 impl Leases {
@@ -77,8 +90,9 @@ impl Leases {
         let (news, receiver) = mpsc::channel(WAITING_EVENTS);
         let (followed, mut of_store) = mpsc::channel(WAITING_EVENTS);
         let key = self.keys.config();
-        tokio::spawn(follow(Arc::clone(&self.store), key.clone(), followed));
-        tokio::spawn(async move {
+        let following = follow(Arc::clone(&self.store), key.clone(), followed);
+        tokio::spawn(following.in_current_span());
+        let telling = async move {
             loop {
                 let followed = tokio::select! {
                     followed = of_store.recv() => followed,
@@ -91,7 +105,8 @@ impl Leases {
                     }
                 }
             }
-        });
+        };
+        tokio::spawn(telling.in_current_span());
         receiver
     }
 
@@ -122,7 +137,33 @@ impl Leases {
     /// runtime.
     #[must_use]
     pub fn keep(&self, held: Held) -> Keeper {
-        Keeping::spawn(self.clone(), held)
+        Keeping::spawn(self.clone(), held, Standing::Ours)
+    }
+
+    /// The same for a lease that is not ours at present, with the reason: it becomes ours when its
+    /// subnet is free.
+    #[must_use]
+    pub fn keep_lost(&self, held: Held, reason: String) -> Keeper {
+        Keeping::spawn(self.clone(), held, Standing::Other(reason))
+    }
+
+    /// Whether this host has a lease of another subnet than this one, which it lost: by its record,
+    /// or, where nobody proves it, by its address, if it was made after the subnet was lost.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn has_another_than(
+        &self,
+        lost: &SubnetKey,
+        public_ip: Ipv4Addr,
+    ) -> Result<bool, store::Error> {
+        let leases = self.overview().await?.leases;
+        let all = || leases.iter().map(|(lease, _)| lease);
+        let ours = |(lease, owner): &(Lease, Option<Owner>)| match owner {
+            Some(owner) => owner.machine_id == self.host.machine_id,
+            None => lease.is_of(public_ip) && lease.is_in_place_of(lost, all()),
+        };
+        Ok(leases.iter().any(|one| one.0.subnet != *lost && ours(one)))
     }
 
     /// Lists all leases, ours too.
@@ -141,7 +182,7 @@ pub type Configured = Result<(NetworkConfig, Vec<u8>), ConfigError>;
 fn configured(key: &str, news: Followed) -> Vec<Configured> {
     let absent = || Err(ConfigError::Absent { key: key.to_owned() });
     match news {
-        Followed::Listed(listing) => {
+        Followed::Listed(listing) | Followed::Anew(listing) => {
             let entry = listing.entries.into_iter().find(|entry| entry.key == key);
             vec![entry.map_or_else(absent, |entry| parse(key.to_owned(), entry.value))]
         }

@@ -2,7 +2,7 @@
 //! or one address, the second knows of the first.
 
 use super::acquire::Acquiring;
-use super::claims::{SignOfLife, encode};
+use super::claims::{SignOfLife, Whose, encode};
 use super::{AcquireError, Leases};
 use crate::store::{Error, Session, Txn};
 
@@ -47,22 +47,30 @@ enum Given {
     Now(Session),
     /// This host, since before: its agent, or one that was killed.
     Before,
-    /// A host of another boot.
+    /// Another host.
     ByAnother(SignOfLife),
 }
 
-/// Writes a sign of life where there is none.
+/// Writes a sign of life where there is none, or this host's of the boot before: after a crash that is
+/// there for as long as it lives.
 async fn give(leases: &Leases, sign: &SignOfLife) -> Result<Given, Error> {
     let Leases { store, keys, host } = leases;
     let key = keys.live(&host.machine_id);
     for _ in 0..ATTEMPTS {
-        if let Some(entry) = store.get(&key).await? {
-            let there: Option<SignOfLife> = serde_json::from_slice(&entry.value).ok();
-            let another = there.filter(|there| there.boot_id != sign.boot_id);
-            return Ok(another.map_or(Given::Before, Given::ByAnother));
-        }
+        let free = match store.get(&key).await? {
+            None => Txn::new().if_absent(&key),
+            Some(entry) => {
+                let there: Option<SignOfLife> = serde_json::from_slice(&entry.value).ok();
+                let Some(there) = there else { return Ok(Given::Before) };
+                match there.whose(sign) {
+                    Whose::Ours => return Ok(Given::Before),
+                    Whose::Twins => return Ok(Given::ByAnother(there)),
+                    Whose::OfBootBefore => Txn::new().if_unchanged(&key, entry.mod_revision),
+                }
+            }
+        };
         let session = store.grant(SignOfLife::TIME_TO_LIVE).await?;
-        let txn = Txn::new().if_absent(&key).put(&key, encode(sign), Some(session));
+        let txn = free.put(&key, encode(sign), Some(session));
         let written = store.txn(txn).await;
         if written.as_ref().is_ok_and(|outcome| outcome.committed) {
             return Ok(Given::Now(session));

@@ -1,10 +1,14 @@
 //! The other hosts of the cluster, and what happens to them.
 
+mod lapse;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::leased::{lease, subnet_of};
-use super::{Keyspace, LeaseValue, StoreState, SubnetKey};
+use super::{Keyspace, Known, LeaseValue, StoreState, SubnetKey};
 use crate::store::{Change, Entry, Listing, Revision, Session};
 
 /// Another host.
@@ -17,6 +21,9 @@ pub struct Peer {
     /// When it was written so, 0 where that is not known: of two leases that contradict each other
     /// the later is right.
     pub revision: Revision,
+    /// What its lease lives by; a reservation has none, and of a host that was kept by an older netd
+    /// it is not known.
+    pub session: Option<Session>,
 }
 
 /// All other hosts; never this one.
@@ -34,6 +41,8 @@ pub enum ClusterEvent {
     Reset(ClusterView),
     /// A host is there, or publishes something else. Never twice the same.
     Put(Peer),
+    /// A host's lease lives by another session; all else of it is as it was.
+    Renewed(Peer),
     /// A host has this lease in place of one that it overlaps: what leads to both stays.
     Replaced {
         /// The lease that is gone.
@@ -61,52 +70,18 @@ pub(super) struct View {
     own: SubnetKey,
     known: ClusterView,
     /// Those of the known that the store does not tell of, since it was built anew.
-    missing: BTreeSet<SubnetKey>,
+    missing: Arc<BTreeSet<SubnetKey>>,
     /// Those whose leases ended without a word, and until when they count as there.
     lapsed: BTreeMap<SubnetKey, Duration>,
-    /// What the leases of the known live by.
-    sessions: BTreeMap<SubnetKey, Session>,
 }
 
 impl View {
     /// What is known before the store's first news.
-    pub(super) fn new(keys: Keyspace, own: SubnetKey, known: ClusterView) -> Self {
-        let (missing, lapsed, sessions) = Default::default();
-        Self { keys, own, known, missing, lapsed, sessions }
-    }
-
-    /// The host that a key is of, and what its lease lived by.
-    pub(super) fn session(&self, key: &str) -> Option<(SubnetKey, Session)> {
-        let subnet = subnet_of(&self.keys, key).ok()?;
-        self.sessions.get(&subnet).map(|session| (subnet, *session))
-    }
-
-    /// A host's lease is about to be told as deleted, and has ended without a word: it counts as
-    /// there, unless it has another one.
-    pub(super) fn lapse(&mut self, subnet: SubnetKey, until: Duration) {
-        let Some(peer) = self.known.peers.get(&subnet) else { return };
-        let ip = peer.value.public_ip;
-        let mut others = self.known.peers.values().filter(|other| other.subnet != subnet);
-        if !others.any(|other| other.value.public_ip == ip) {
-            self.lapsed.insert(subnet, until);
-        }
-    }
-
-    /// Those whose leases ended without a word.
-    pub(super) fn lapsed(&self) -> BTreeSet<SubnetKey> {
-        self.lapsed.keys().copied().collect()
-    }
-
-    /// When the first of them is gone.
-    pub(super) fn next_end(&self) -> Option<Duration> {
-        self.lapsed.values().min().copied()
-    }
-
-    /// Those whose time is over are gone.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<ClusterEvent> {
-        let over = self.lapsed.iter().filter(|(_, until)| **until <= now).map(|(key, _)| *key);
-        let over: Vec<SubnetKey> = over.collect();
-        over.into_iter().filter_map(|subnet| self.forget(subnet)).collect()
+    pub(super) fn new(keys: Keyspace, own: SubnetKey, known: Known) -> Self {
+        let Known { view, store } = known;
+        let mut lapsed = store.lapsed;
+        lapsed.retain(|subnet, _| view.peers.contains_key(subnet));
+        Self { keys, own, known: view, missing: Arc::default(), lapsed }
     }
 
     /// Revisions of a store that is gone say nothing any more.
@@ -115,14 +90,14 @@ impl View {
     }
 
     /// Those that count as there though the store does not tell of them.
-    pub(super) fn missing(&self) -> BTreeSet<SubnetKey> {
-        self.missing.clone()
+    pub(super) fn missing(&self) -> Arc<BTreeSet<SubnetKey>> {
+        Arc::clone(&self.missing)
     }
 
     /// Whoever is missing is gone.
     pub(super) fn give_up(&mut self) -> Vec<ClusterEvent> {
         let missing = std::mem::take(&mut self.missing);
-        missing.into_iter().filter_map(|subnet| self.forget(subnet)).collect()
+        missing.iter().filter_map(|subnet| self.forget(*subnet)).collect()
     }
 
     /// These are all leases. Hosts that were known and have none are gone; or, where they are to be
@@ -131,7 +106,6 @@ impl View {
         let mut peers = BTreeMap::new();
         let mut malformed = Vec::new();
         for entry in listing.entries {
-            self.note_session(&entry);
             match self.peer(entry) {
                 Ok(Some(peer)) => {
                     peers.insert(peer.subnet, peer);
@@ -144,21 +118,23 @@ impl View {
                 }
             }
         }
-        self.missing.clear();
+        let mut missing = BTreeSet::new();
         self.lapsed.retain(|subnet, _| !peers.contains_key(subnet));
+        let there: BTreeSet<Ipv4Addr> = peers.values().map(|peer| peer.value.public_ip).collect();
         for (subnet, peer) in std::mem::take(&mut self.known.peers) {
             let is_taken = peers.keys().chain([&self.own]).any(|other| other.overlaps(&subnet));
             let lapsed = self.lapsed.contains_key(&subnet);
-            if is_taken || !(keep || lapsed) {
+            let moved = lapsed && there.contains(&peer.value.public_ip);
+            if is_taken || moved || !(keep || lapsed) {
                 self.lapsed.remove(&subnet);
                 continue;
             }
             if !lapsed {
-                self.missing.insert(subnet);
+                missing.insert(subnet);
             }
             peers.insert(subnet, peer);
         }
-        self.sessions.retain(|subnet, _| peers.contains_key(subnet));
+        self.missing = Arc::new(missing);
         self.known = ClusterView { peers };
         let reset = ClusterEvent::Reset(self.known.clone());
         std::iter::once(reset).chain(malformed).collect()
@@ -172,14 +148,11 @@ impl View {
 
     fn change(&mut self, change: Change) -> Vec<ClusterEvent> {
         match change {
-            Change::Put(entry) => {
-                self.note_session(&entry);
-                match self.peer(entry) {
-                    Ok(Some(peer)) => self.put(peer),
-                    Ok(None) => Vec::new(),
-                    Err(fault) => vec![fault.event()],
-                }
-            }
+            Change::Put(entry) => match self.peer(entry) {
+                Ok(Some(peer)) => self.put(peer),
+                Ok(None) => Vec::new(),
+                Err(fault) => vec![fault.event()],
+            },
             Change::Deleted { key, .. } => {
                 let subnet = subnet_of(&self.keys, &key).ok();
                 subnet
@@ -191,43 +164,42 @@ impl View {
         }
     }
 
+    /// Of a known host.
+    fn address(&self, subnet: &SubnetKey) -> Option<Ipv4Addr> {
+        self.known.peers.get(subnet).map(|peer| peer.value.public_ip)
+    }
+
     /// A host that was missing is there again, or has given way to this one; one that has another
     /// lease now is not cut off.
     fn put(&mut self, peer: Peer) -> Vec<ClusterEvent> {
-        self.missing.remove(&peer.subnet);
-        self.lapsed.remove(&peer.subnet);
-        let mut gone = self.missing.clone();
-        gone.extend(self.lapsed.keys());
-        gone.retain(|subnet| {
+        self.is_there(&peer.subnet);
+        let gives_way = |subnet: &&SubnetKey| {
             let moved = self.lapsed.contains_key(subnet)
-                && self
-                    .known
-                    .peers
-                    .get(subnet)
-                    .is_some_and(|gone| gone.value.public_ip == peer.value.public_ip);
+                && self.address(subnet) == Some(peer.value.public_ip);
             subnet.overlaps(&peer.subnet) || moved
-        });
+        };
+        let gone = self.missing.iter().chain(self.lapsed.keys()).filter(gives_way).copied();
+        let gone: BTreeSet<SubnetKey> = gone.collect();
         let mut events: Vec<_> = gone.into_iter().filter_map(|gone| self.forget(gone)).collect();
         let before = self.known.peers.insert(peer.subnet, peer.clone());
-        if before.as_ref() != Some(&peer) {
-            events.push(ClusterEvent::Put(peer));
+        match before {
+            Some(before) if before == peer => {}
+            Some(before) if before.value == peer.value => events.push(ClusterEvent::Renewed(peer)),
+            Some(_) | None => events.push(ClusterEvent::Put(peer)),
         }
         events
     }
 
-    fn forget(&mut self, subnet: SubnetKey) -> Option<ClusterEvent> {
-        self.missing.remove(&subnet);
-        self.lapsed.remove(&subnet);
-        self.sessions.remove(&subnet);
-        self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
+    fn is_there(&mut self, subnet: &SubnetKey) {
+        if self.missing.contains(subnet) {
+            Arc::make_mut(&mut self.missing).remove(subnet);
+        }
+        self.lapsed.remove(subnet);
     }
 
-    fn note_session(&mut self, entry: &Entry) {
-        let Ok(subnet) = subnet_of(&self.keys, &entry.key) else { return };
-        match entry.session {
-            Some(session) => self.sessions.insert(subnet, session),
-            None => self.sessions.remove(&subnet),
-        };
+    fn forget(&mut self, subnet: SubnetKey) -> Option<ClusterEvent> {
+        self.is_there(&subnet);
+        self.known.peers.remove(&subnet).map(|_| ClusterEvent::Deleted(subnet))
     }
 
     /// The peer of an entry, none for our own.
@@ -240,15 +212,14 @@ impl View {
         if lease.subnet == self.own {
             return Ok(None);
         }
+        let (subnet, session) = (lease.subnet, lease.entry.session);
         match lease.value {
-            // One that is written again with the same value stays what it was.
-            Ok(value) => match self.known.peers.get(&lease.subnet) {
-                Some(known) if known.value == value => Ok(Some(known.clone())),
-                Some(_) | None => {
-                    let revision = lease.entry.mod_revision;
-                    Ok(Some(Peer { subnet: lease.subnet, value, revision }))
-                }
-            },
+            Ok(value) => {
+                // One that is written again with the same value is as old as it was.
+                let known = self.known.peers.get(&subnet).filter(|known| known.value == value);
+                let revision = known.map_or(lease.entry.mod_revision, |known| known.revision);
+                Ok(Some(Peer { subnet, value, revision, session }))
+            }
             Err(error) => Err(Unreadable {
                 subnet: Some(lease.subnet),
                 key: lease.entry.key,

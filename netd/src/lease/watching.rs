@@ -1,52 +1,63 @@
 //! Watching the other hosts, also over a store that is built anew.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
+use super::telling::{Teller, Word};
 use super::view::View;
-use super::{ClusterEvent, Known, Leases, StoreState, SubnetKey};
-use crate::store::{Backoff, Change, Error, Followed, Listing, Position, follow};
+use super::{ClusterEvent, Known, Leases, StoreState, SubnetKey, since_boot};
+use crate::store::{Backoff, Change, Error, Followed, Listing, Session, follow};
 
 /// How many events may wait for the agent before the store is read no further.
 const WAITING_EVENTS: usize = 64;
 /// Between attempts to ask what the store is called.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often it is asked how a lease ended.
+const ASKED: usize = 3;
+/// Of how many at once.
+const ASKED_TOGETHER: usize = 16;
+/// How long the news may wait for the answers.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 
 impl Leases {
     /// Tells what happens to all other hosts, until the receiver is dropped; first comes a
     /// [`ClusterEvent::Reset`], or what the store is before it. Needs a tokio runtime.
     ///
     /// Where the store was built anew since what is `known`, or while it is watched, the hosts that
-    /// have not registered again count as there for `time_to_live`, or until another host has
-    /// addresses of theirs. So do those whose leases end by themselves: they may be cut off from the
-    /// store, and their containers run.
+    /// have not registered again count as there for `window`, or until another host has
+    /// addresses of theirs. So do those whose leases end by themselves, or have ended while nobody
+    /// watched: they may be cut off from the store, and their containers run.
     #[must_use]
     pub fn watch(
         &self,
         own: SubnetKey,
         known: Known,
-        time_to_live: Duration,
+        window: Duration,
     ) -> mpsc::Receiver<ClusterEvent> {
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
         let (followed, of_store) = mpsc::channel(WAITING_EVENTS);
-        tokio::spawn(follow(Arc::clone(&self.store), self.keys.subnets(), followed));
+        let following = follow(Arc::clone(&self.store), self.keys.subnets(), followed);
+        tokio::spawn(following.in_current_span());
         let watching = Watching {
-            view: View::new(self.keys.clone(), own, known.view),
             leases: self.clone(),
             state: StoreState {
-                name: known.store.name,
+                name: known.store.name.clone(),
                 until: known.store.until,
                 ..StoreState::default()
             },
-            said: known.store.until.is_none().then(BTreeSet::new),
-            time_to_live,
-            last: Position::default(),
+            teller: Teller::begin(self.clone()),
+            store: 0,
+            is_untold: known.store.until.is_some(),
+            view: View::new(self.keys.clone(), own, known),
+            window,
             events,
         };
-        tokio::spawn(watching.run(of_store));
+        tokio::spawn(watching.run(of_store).in_current_span());
         receiver
     }
 }
@@ -55,11 +66,12 @@ struct Watching {
     leases: Leases,
     view: View,
     state: StoreState,
-    /// What the store was told to be missing, if that is known.
-    said: Option<BTreeSet<SubnetKey>>,
-    time_to_live: Duration,
-    /// What was heard of the store so far.
-    last: Position,
+    teller: Teller,
+    /// Counts the stores that were built anew.
+    store: u64,
+    /// Whether this one was not told yet which hosts are missing.
+    is_untold: bool,
+    window: Duration,
     events: mpsc::Sender<ClusterEvent>,
 }
 
@@ -80,7 +92,6 @@ impl Watching {
             if self.state != before {
                 news.insert(0, ClusterEvent::Store(self.state.clone()));
             }
-            // Before others can find a configuration there, and take a subnet.
             self.say().await;
             for event in news {
                 if self.events.send(event).await.is_err() {
@@ -92,63 +103,100 @@ impl Watching {
 
     async fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
         match news {
-            Followed::Listed(listing) => self.listed(listing).await,
+            Followed::Listed(listing) => self.listed(listing, false).await,
+            Followed::Anew(listing) => self.listed(listing, true).await,
             Followed::Changed(changes) => {
-                let last = changes.iter().map(Change::revision).max();
-                self.last.revision = last.unwrap_or_default().max(self.last.revision);
-                for change in &changes {
-                    self.lapses(change).await;
-                }
+                self.lapses(&changes).await;
                 self.view.changed(changes)
             }
         }
     }
 
-    /// Whether a lease that is gone has ended by itself: of one that was given back or deleted the
-    /// session lives on.
-    async fn lapses(&mut self, change: &Change) {
-        let Change::Deleted { key, .. } = change else { return };
-        let Some((subnet, session)) = self.view.session(key) else { return };
-        if matches!(self.leases.store.time_to_live(session).await, Ok(None)) {
-            let seconds = self.time_to_live.as_secs();
-            tracing::warn!(
-                %subnet, seconds, "a host's lease has ended without a word; it counts as there"
-            );
-            self.view.lapse(subnet, now() + self.time_to_live);
+    /// Whether leases that are gone have ended by themselves: of one that was given back or deleted
+    /// the session lives on.
+    async fn lapses(&mut self, changes: &[Change]) {
+        let gone = changes.iter().filter_map(|change| match change {
+            Change::Deleted { key, .. } => self.view.session(key),
+            Change::Put(_) => None,
+        });
+        let gone: Vec<_> = gone.filter(|(subnet, _)| !self.view.has_another(*subnet)).collect();
+        self.lapse_ended(gone).await;
+    }
+
+    /// Of these leases, which are gone, those that have ended by themselves.
+    async fn lapse_ended(&mut self, gone: Vec<(SubnetKey, Session)>) {
+        let (this, end) = (&*self, Instant::now() + ANSWERED_WITHIN);
+        let asked = stream::iter(gone).map(async |(subnet, session)| {
+            let lives = timeout_at(end, this.lives(session)).await;
+            (subnet, lives.unwrap_or(false))
+        });
+        let asked: Vec<_> = asked.buffer_unordered(ASKED_TOGETHER).collect().await;
+        for (subnet, _) in asked.into_iter().filter(|(_, lives)| !lives) {
+            self.lapse(subnet);
         }
+    }
+
+    fn lapse(&mut self, subnet: SubnetKey) {
+        let seconds = self.window.as_secs();
+        tracing::warn!(
+            %subnet, seconds, "a host's lease has ended without a word; it counts as there"
+        );
+        self.view.lapse(subnet, since_boot() + self.window);
+    }
+
+    /// Whether a session is there. Where the store does not say, which may be why it has ended, it is
+    /// not: a host that counts as there for too long does less harm than one that is cut off.
+    async fn lives(&self, session: Session) -> bool {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        for _ in 0..ASKED {
+            match self.leases.store.time_to_live(session).await {
+                Ok(left) => return left.is_some(),
+                Err(error) => {
+                    let error = cni::ErrorChain(&error).to_string();
+                    tracing::debug!(
+                        error,
+                        "the store does not say how a lease ended; trying again"
+                    );
+                }
+            }
+            backoff.wait().await;
+        }
+        false
     }
 
     /// How long until somebody's time is over.
     fn left(&self) -> Option<Duration> {
-        let lapsed = self.view.next_end().map(|end| end.saturating_sub(now()));
-        [self.state.left(now()), lapsed].into_iter().flatten().min()
+        let lapsed = self.view.next_end().map(|end| end.saturating_sub(since_boot()));
+        [self.state.left(since_boot()), lapsed].into_iter().flatten().min()
     }
 
     /// Those whose time is over are gone.
     fn over(&mut self) -> Vec<ClusterEvent> {
-        let mut gone = self.view.expire(now());
-        if self.state.left(now()).is_some_and(|left| left.is_zero()) {
+        let mut gone = self.view.expire(since_boot());
+        if self.state.left(since_boot()).is_some_and(|left| left.is_zero()) {
             self.state.until = None;
             gone.extend(self.view.give_up());
         }
         gone
     }
 
-    async fn listed(&mut self, listing: Listing) -> Vec<ClusterEvent> {
-        let went_back = listing.revision < self.last.revision
-            || (self.last.history != 0 && listing.history != self.last.history);
-        self.last = Position { revision: listing.revision, history: listing.history };
+    async fn listed(&mut self, listing: Listing, anew: bool) -> Vec<ClusterEvent> {
         let renamed = self.renamed().await;
-        if went_back || renamed {
+        if anew || renamed {
             tracing::error!(
                 "the store was built anew: hosts that have not registered again count as there \
                  for {} s",
-                self.time_to_live.as_secs()
+                self.window.as_secs()
             );
-            self.state.until = Some(now() + self.time_to_live);
+            self.state.until = Some(since_boot() + self.window);
             self.view.forget_revisions();
+            (self.store, self.is_untold) = (self.store + 1, true);
         }
-        let keep = self.state.left(now()).is_some_and(|left| !left.is_zero());
+        let keep = self.state.left(since_boot()).is_some_and(|left| !left.is_zero());
+        if !keep {
+            // How their leases ended was not heard.
+            self.lapse_ended(self.view.vanished(&listing)).await;
+        }
         self.view.reset(listing, keep)
     }
 
@@ -186,25 +234,14 @@ impl Watching {
         self.leases.name_store().await
     }
 
-    /// Tells hosts that have no memory what is missing: they must not take its subnets. It is said
-    /// again with the next news where the store does not take it.
+    /// Tells hosts that have no memory what is missing: they must not take its subnets. A store that
+    /// was built anew is told before the agent writes a configuration there, by which others could
+    /// take one; later nothing waits for it.
     async fn say(&mut self) {
-        if self.said.as_ref() == Some(&self.state.missing) {
-            return;
-        }
-        let left = self.state.left(now()).unwrap_or_default();
-        match self.leases.miss(&self.state.missing, left).await {
-            Ok(()) => self.said = Some(self.state.missing.clone()),
-            Err(error) if error.is_permission_denied() => {}
-            Err(error) => {
-                let error = cni::ErrorChain(&error).to_string();
-                tracing::warn!(error, "others are not told yet which hosts are missing");
-            }
+        let (missing, until) = (Arc::clone(&self.state.missing), self.state.until);
+        self.teller.say(Word { store: self.store, missing, until });
+        if std::mem::take(&mut self.is_untold) {
+            self.teller.asked(self.store).await;
         }
     }
-}
-
-/// Since the beginning of 1970.
-fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

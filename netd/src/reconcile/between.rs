@@ -47,6 +47,10 @@ impl Between {
         peer.subnet.networks().for_each(|net| forget(&mut self.subnets, net, claim));
     }
 
+    pub(super) fn has_address_in(&self, net: IpNetwork) -> bool {
+        self.addresses.range(net.network()..=net.broadcast()).next().is_some()
+    }
+
     /// The others whose subnet holds an address of a peer's, or the other way round.
     pub(super) fn touched(&self, peer: &Peer) -> BTreeSet<SubnetKey> {
         let held = self.held_by(peer).map(|(_, other)| other);

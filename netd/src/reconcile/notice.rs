@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use ipnetwork::IpNetwork;
 use kernel::events::Notice;
 use netstate::NetState;
 
 use super::burst::Burst;
 use super::places::Place;
 use super::work::Work;
+use crate::underlay;
 
 impl Work {
     /// Takes note of an event; nothing is changed yet.
@@ -35,6 +37,7 @@ impl Work {
             Notice::Route(net) => match self.peers.holder(Place::Route(*net)) {
                 Some(key) => drop(burst.again.insert(key)),
                 None if self.own.routes.iter().any(|route| route.dst == *net) => self.round_soon(),
+                None if self.opens_a_way(*net) => self.round_soon(),
                 None => {}
             },
             Notice::Neighbour(ip, mac) => {
@@ -50,18 +53,25 @@ impl Work {
             }
             Notice::Table => burst.traffic = true,
             Notice::Chain => burst.forward = true,
-            Notice::NewAddress(_) => {}
+            // These are not asked for.
+            Notice::NewAddress(_)
+            | Notice::Port(_)
+            | Notice::Element(_)
+            | Notice::NotForwarding
+            | Notice::NamespaceGone => {}
         }
+    }
+
+    /// Whether a route by which hosts are reached makes another way to them the right one, or lets
+    /// through what was refused for want of it.
+    fn opens_a_way(&self, net: IpNetwork) -> bool {
+        let in_need = self.asks_ways || self.peers.next_due().is_some();
+        in_need && self.peers.has_host_in(net)
     }
 
     /// Tells who follows the interface between hosts that it may have changed.
     fn hint(&self, notice: &Notice) {
-        let may_be = match notice {
-            Notice::Anywhere | Notice::Address(_) | Notice::NewAddress(_) => true,
-            Notice::Link(name) => self.goal.overlay.parent() == name,
-            Notice::Route(net) => net.prefix() == 0,
-            Notice::Neighbour(..) | Notice::Forwarding(..) | Notice::Table | Notice::Chain => false,
-        };
+        let may_be = underlay::may_change(notice, |name| self.goal.overlay.parent() == name);
         if may_be {
             self.telling.uplink.send_replace(());
         }

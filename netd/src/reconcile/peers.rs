@@ -100,6 +100,11 @@ impl Peers {
         self.places.holder(place)
     }
 
+    /// Whether some host is reached by an address of a network.
+    pub(super) fn has_host_in(&self, net: IpNetwork) -> bool {
+        self.between.has_address_in(net)
+    }
+
     /// Takes all for inside the network, as it is another one now, and gives their subnets and hosts.
     pub(super) fn all_inside(&mut self) -> Vec<(SubnetKey, Ipv4Addr)> {
         self.outside.clear();

@@ -1,10 +1,8 @@
 //! Answers to those who ask the loop something.
 
-use attach::forward;
 use netstate::NsNames;
 
 use super::burst::Question;
-use super::round::ADMIN_CHAIN;
 use super::work::Work;
 
 impl Work {
@@ -23,16 +21,17 @@ impl Work {
         if !self.started {
             return Err("the other hosts of the cluster are not known yet".to_owned());
         }
-        self.kernel.forget();
-        let failed = |error: attach::Error| cni::ErrorChain(&error).to_string();
+        self.host.forget();
         let subnets: Vec<_> = self.goal.overlay.subnets().collect();
-        let mut plan = forward::off(&mut self.kernel, &subnets).map_err(failed)?;
+        let mut plan = self.host.forwarding(&subnets)?;
         plan.steps.extend(self.difference()?.steps);
-        plan.steps.extend(self.traffic_plan(false)?.steps);
+        let part = self.part.clone();
+        let all = part.hold(&self.goal.traffic);
+        plan.steps.extend(self.traffic_plan(&all, false)?.steps);
+        drop(all);
         if self.goal.forward_rules {
             for network in self.goal.traffic.networks.clone() {
-                let closed = forward::closed_network(&mut self.kernel, network, ADMIN_CHAIN);
-                plan.steps.extend(closed.map_err(failed)?.steps);
+                plan.steps.extend(self.host.accepting(network)?.steps);
             }
         }
         Ok(plan.steps.iter().map(|step| step.command(&NsNames::default())).collect())

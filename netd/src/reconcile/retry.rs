@@ -8,17 +8,17 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A failure that is waiting for another attempt: after 100 ms, then twice as long each time, up to
 /// 30 s.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     /// What failed, and why.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// When to try again.
-    pub(super) due: Instant,
+    pub(crate) due: Instant,
     pause: Duration,
 }
 
 impl Retry {
     /// After a failure, which may have followed others.
-    pub(super) fn after(earlier: Option<&Self>, reason: String, now: Instant) -> Self {
+    pub(crate) fn after(earlier: Option<&Self>, reason: String, now: Instant) -> Self {
         let pause = earlier.map_or(FIRST, |retry| (retry.pause * 2).min(LONGEST));
         Self { reason, due: now + pause, pause }
     }

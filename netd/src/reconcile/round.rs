@@ -2,24 +2,21 @@
 
 use std::time::Instant;
 
-use attach::forward;
-use cni::ErrorChain;
 use drivers::traffic;
-use netstate::{Datapath, Desired, Ns, Op, Plan, SysctlKey};
+use netstate::{Desired, Ns, NsNames, Op, Plan, State};
 
-use super::apply::{on_host, update};
+use super::apply::update;
+use super::parts::Held;
 use super::retry::Retry;
 use super::work::Work;
 use crate::lease::SubnetKey;
-
-/// The chain of iptables that is the administrator's, as plugin `firewall` has it.
-pub(super) const ADMIN_CHAIN: &str = "CNI-ADMIN";
 
 impl Work {
     /// Puts everything right, and plans the next round: by the timer, or soon after trouble.
     pub(super) fn round(&mut self) {
         let now = Instant::now();
         self.next_round = now + self.goal.resync;
+        self.plan_look(now);
         let done = self.everything();
         self.count_round(now, done.is_ok());
         match done {
@@ -59,16 +56,24 @@ impl Work {
 
     fn everything(&mut self) -> Result<(), String> {
         // Links come and go and are renamed.
-        self.kernel.forget();
+        self.host.forget();
         self.forwarding()?;
         self.choose_ways_anew();
         let plan = self.difference()?;
         if !plan.is_empty() {
             let removed = plan.steps.iter().filter(|step| step.op.is_removal()).count();
-            let made = plan.steps.len() - removed;
-            tracing::info!(made, removed, peers = self.peers.len(), "the kernel differed");
+            let (made, peers) = (plan.steps.len() - removed, self.peers.len());
+            // What leads to a peer differs as long as the kernel refuses it, and what led there is left till then.
+            let is_own = |op: &Op| !leads_to_a_peer(op) && !op.is_removal();
+            if self.own_was_right && plan.steps.iter().any(|step| is_own(&step.op)) {
+                tracing::warn!(made, removed, peers, "what netd had made was changed; put back");
+            } else {
+                tracing::info!(made, removed, peers, "the kernel differed");
+            }
         }
+        self.own_was_right = false;
         self.apply_in_parts(plan)?;
+        self.own_was_right = true;
         self.traffic(false)?;
         self.forward_rules()
     }
@@ -78,26 +83,29 @@ impl Work {
         let mut wanted = self.own.clone();
         self.peers.iter().for_each(|(key, _)| wanted.join(self.peers.held(key)));
         let scope = self.goal.overlay.scope();
-        let observed = self.kernel.observe(&scope).map_err(chain)?;
-        Ok(Plan::between(&observed, &Desired(on_host(wanted)), &scope))
+        let mut observed = self.host.observe(&scope)?;
+        self.part.only_own(observed.0.ns_mut(Ns::Host), &wanted, &self.goal.overlay);
+        Ok(Plan::between(&observed, &Desired(State::of(Ns::Host, wanted)), &scope))
     }
 
     /// First what all peers need, and what has to go; then the peers: all together, and where that
-    /// fails each by itself.
+    /// fails each by itself; last what led to them before.
     fn apply_in_parts(&mut self, plan: Plan) -> Result<(), String> {
-        let (peers, own): (Vec<_>, Vec<_>) =
-            plan.steps.into_iter().partition(|step| leads_to_a_peer(&step.op));
-        if let Some(reason) = self.apply_plan(&Plan { steps: own }) {
-            return Err(reason);
-        }
+        let mut own = plan.steps;
+        let first = own.iter().position(|step| leads_to_a_peer(&step.op)).unwrap_or(own.len());
+        let (peers, old): (Vec<_>, Vec<_>) =
+            own.split_off(first).into_iter().partition(|step| leads_to_a_peer(&step.op));
+        let done = |refused: Option<String>| refused.map_or(Ok(()), Err);
+        done(self.apply_plan(&Plan { steps: own }))?;
         if self.apply_plan(&Plan { steps: peers }).is_none() {
             self.peers.all_succeeded();
-            return Ok(());
+            return self.take_away(old);
         }
         let keys: Vec<SubnetKey> = self.peers.iter().map(|(key, _)| *key).collect();
         keys.iter().for_each(|key| self.put_again(key));
         let own = netstate::NetState { routes: self.own.routes.clone(), ..Default::default() };
-        self.apply_plan(&update(netstate::NetState::default(), own)).map_or(Ok(()), Err)
+        done(self.apply_plan(&update(netstate::NetState::default(), own)))?;
+        self.take_away(old)
     }
 
     /// Which peers are on a link of this host may have changed.
@@ -116,34 +124,30 @@ impl Work {
     /// Containers are of no use where the host does not forward.
     fn forwarding(&mut self) -> Result<(), String> {
         let subnets: Vec<_> = self.goal.overlay.subnets().collect();
-        let v4 = SysctlKey::fixed("net/ipv4/ip_forward");
-        let v6 = SysctlKey::fixed("net/ipv6/conf/all/forwarding");
-        let is_off = |work: &mut Self, key: &SysctlKey| matches!(work.kernel.sysctl(&Ns::Host, key), Ok(Some(value)) if value == "0");
-        let mut off = vec![v4];
-        off.extend(subnets.iter().any(ipnetwork::IpNetwork::is_ipv6).then_some(v6));
-        off.retain(|key| is_off(self, key));
-        forward::enable(&mut self.kernel, &subnets).map_err(|e| ErrorChain(&e).to_string())?;
-        for key in off {
-            tracing::info!(sysctl = %key, value = 1, "forwarding was off; turned it on");
+        let plan = self.host.forwarding(&subnets)?;
+        for step in &plan.steps {
+            tracing::info!(command = %step.command(&NsNames::default()), "forwarding is off; turning it on");
         }
-        Ok(())
+        self.apply_plan(&plan).map_or(Ok(()), Err)
     }
 
     /// The table of rules, made anew where it is not the one that is wanted, or was touched.
     fn traffic(&mut self, touched: bool) -> Result<(), String> {
-        let plan = self.traffic_plan(touched)?;
+        let part = self.part.clone();
+        let all = part.hold(&self.goal.traffic);
+        let plan = self.traffic_plan(&all, touched)?;
         if !plan.is_empty() && self.health.synced {
             tracing::warn!("the rules of traffic were not as they should be; made anew");
         }
         self.apply_plan(&plan).map_or(Ok(()), Err)
     }
 
-    pub(super) fn traffic_plan(&mut self, touched: bool) -> Result<Plan, String> {
+    pub(super) fn traffic_plan(&mut self, all: &Held<'_>, touched: bool) -> Result<Plan, String> {
         // What a touched table holds is nobody's knowledge, whatever its comment says.
         const UNKNOWN: &str = "touched";
-        let there = self.kernel.table_comment(&Ns::Host, &traffic::id()).map_err(chain)?;
+        let there = self.host.table_comment()?;
         let there = there.map(|comment| if touched { UNKNOWN.to_owned() } else { comment });
-        Ok(traffic::plan(there.as_deref(), &self.goal.traffic))
+        Ok(traffic::plan(there.as_deref(), &all.rules()))
     }
 
     /// Where iptables' FORWARD drops what nobody accepts, it has to accept the cluster's:
@@ -152,10 +156,15 @@ impl Work {
         if !self.goal.forward_rules {
             return Ok(());
         }
+        let part = self.part.clone();
+        // Of two loops that look at the same time each would make what both need.
+        let _held = part.hold(&self.goal.traffic);
         let networks = self.goal.traffic.networks.clone();
         for network in networks {
-            forward::open_network(&mut self.kernel, network, ADMIN_CHAIN)
-                .map_err(|e| ErrorChain(&e).to_string())?;
+            let plan = self.host.accepting(network)?;
+            if let Some(reason) = self.apply_plan(&plan) {
+                return Err(reason);
+            }
         }
         Ok(())
     }
@@ -163,8 +172,4 @@ impl Work {
 
 fn leads_to_a_peer(op: &Op) -> bool {
     matches!(op, Op::AddRoute(_) | Op::AddNeigh(_) | Op::AddFdb(_) | Op::AddWgPeer(_))
-}
-
-pub(super) fn chain(error: kernel::Error) -> String {
-    ErrorChain(&error).to_string()
 }

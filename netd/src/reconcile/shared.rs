@@ -54,7 +54,7 @@ mod tests {
             alive: false,
         });
         wanted.routes.extend(subnet.networks().map(|net| Route::new(net, link.clone())));
-        (Peer { subnet, value, revision }, wanted)
+        (Peer { subnet, value, revision, session: None }, wanted)
     }
 
     #[test]

@@ -12,7 +12,10 @@ use crate::lease::{ClusterView, LeaseValue, Peer, SubnetKey};
 use crate::underlay::Underlay;
 
 mod clash;
+mod left;
+mod parts;
 mod plan;
+mod ways;
 
 const OWN_MAC: &str = "02:00:00:00:00:01";
 
@@ -30,7 +33,11 @@ impl Site {
 
     /// Again on a host that is there.
     fn resume(backend: &str) -> Self {
-        Self { reconciler: Reconciler::start(goal(backend), listen().unwrap()).unwrap() }
+        Self::of(goal(backend), Part::default())
+    }
+
+    fn of(goal: Goal, part: Part) -> Self {
+        Self { reconciler: Reconciler::start(goal, listen().unwrap(), part).unwrap() }
     }
 
     fn tell(&self, event: ClusterEvent) {
@@ -81,6 +88,8 @@ fn goal(backend: &str) -> Goal {
     Goal {
         overlay: backend.overlay(underlay, subnet, &macs, true).unwrap(),
         traffic: Traffic {
+            name: String::new(),
+            apart: vec![],
             networks: vec!["10.5.0.0/16".parse().unwrap()],
             subnets: subnet.networks().collect(),
             masquerade: true,
@@ -100,7 +109,7 @@ fn peer(n: u8, backend: &str) -> Peer {
     let data = format!(r#""BackendData":{{"VNI":1,"VtepMAC":"02:00:00:00:01:{n:02x}"}}"#);
     let value = format!(r#"{{"PublicIP":"10.0.0.{n}","BackendType":"{backend}",{data}}}"#);
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: format!("10.5.{n}.0-24").parse().unwrap(), value, revision: 1 }
+    Peer { subnet: format!("10.5.{n}.0-24").parse().unwrap(), value, revision: 1, session: None }
 }
 
 /// What a peer consists of, in the words of `ip` and `bridge`.

@@ -4,13 +4,15 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
-use kernel::Kernel;
 use netstate::NetState;
 use tokio::sync::watch;
 
 use super::apply::update;
-use super::burst::{self, Burst, Question};
+use super::burst::{Burst, Question};
+use super::host::Host;
 use super::inbox::Inbox;
+use super::left::Left;
+use super::parts::Part;
 use super::peers::Peers;
 use super::retry::Retry;
 use super::{Counts, Goal, Health, Input};
@@ -23,18 +25,26 @@ const SETTLING: Duration = Duration::from_millis(20);
 /// The loop's state.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) kernel: Kernel,
+    pub(super) host: Box<dyn Host>,
     pub(super) goal: Goal,
+    pub(super) part: Part,
     pub(super) peers: Peers,
     /// The host's own part of the desired state.
     pub(super) own: NetState,
+    /// It was right in the kernel by the last look at everything.
+    pub(super) own_was_right: bool,
     pub(super) health: Health,
     pub(super) trouble: Option<Retry>,
+    pub(super) left: Left,
     pub(super) telling: Telling,
     /// The peers are known.
     pub(super) started: bool,
+    /// By which way a host is reached decides what leads to its subnet.
+    pub(super) asks_ways: bool,
     /// When everything is looked at next.
     pub(super) next_round: Instant,
+    /// When what nobody tells of is looked at next.
+    pub(super) next_look: Option<Instant>,
 }
 
 /// Whom the loop tells.
@@ -46,23 +56,28 @@ pub(super) struct Telling {
 }
 
 impl Work {
-    pub(super) fn new(kernel: Kernel, goal: Goal, telling: Telling) -> Self {
+    pub(super) fn new(host: Box<dyn Host>, goal: Goal, part: Part, telling: Telling) -> Self {
         let own = own(&goal);
         Self {
-            kernel,
+            host,
             peers: Peers::new(goal.traffic.networks.clone()),
             goal,
+            part,
             own,
+            own_was_right: false,
             health: Health::default(),
             trouble: None,
+            left: Left::default(),
             telling,
             started: false,
+            asks_ways: false,
             next_round: Instant::now(),
+            next_look: None,
         }
     }
 
     /// Works until it is told to stop.
-    pub(super) fn run(&mut self, inbox: &mut Inbox) {
+    pub(super) fn run(&mut self, inbox: &mut Inbox<Input>) {
         loop {
             inbox.wait(self.until_due());
             let mut told = Burst::default();
@@ -92,7 +107,7 @@ impl Work {
                 self.put(new, burst);
             }
             // It concerns the store alone.
-            Input::Cluster(ClusterEvent::Store(_)) => {}
+            Input::Cluster(ClusterEvent::Renewed(_) | ClusterEvent::Store(_)) => {}
             Input::Cluster(ClusterEvent::Malformed { key, reason }) => {
                 tracing::warn!(key, %reason, "a lease cannot be read; what was known of it stays");
             }
@@ -119,16 +134,22 @@ impl Work {
             for key in self.peers.due(now) {
                 self.put_again(&key);
             }
+            self.look_at_wg_peers(now);
         }
         self.tell();
     }
 
     /// What leads to a peer, by the backend.
     pub(super) fn wanted(&mut self, peer: &Peer) -> Result<NetState, UnusablePeer> {
-        let kernel = &mut self.kernel;
-        self.goal.overlay.peer(peer, &mut |ip| {
-            // A question that fails is asked again in the next round; encapsulation works always.
-            kernel.way_to(ip).ok().flatten().is_some_and(|way| way.via.is_none())
+        let Self { host, goal, asks_ways, part, .. } = self;
+        if let Some(network) = part.other_with(peer.subnet.networks()) {
+            // It may have others by the next look at everything.
+            *asks_ways = true;
+            return Err(UnusablePeer::OtherNetwork(network));
+        }
+        goal.overlay.peer(peer, &mut |ip| {
+            *asks_ways = true;
+            host.is_on_link(ip)
         })
     }
 
@@ -147,8 +168,10 @@ impl Work {
     /// What is there, and differs, is changed in the round that follows.
     fn aim(&mut self, goal: Goal) {
         self.own = own(&goal);
+        self.own_was_right = false;
         self.peers.of_networks(goal.traffic.networks.clone());
         self.goal = goal;
+        self.asks_ways = false;
         let all = self.peers.all_inside();
         all.into_iter().for_each(|(key, host)| self.note_outside(key, host));
         if self.started {
@@ -204,50 +227,11 @@ impl Work {
         burst.changed(self.peers.remove(&key));
     }
 
-    /// Makes the changes of a burst in one plan; where that fails, each by itself.
-    fn apply(&mut self, burst: &Burst) {
-        let changes = burst.changes(&self.peers);
-        let plan = burst::together(&changes);
-        if plan.is_empty() {
-            return;
-        }
-        let failed = self.apply_plan(&plan);
-        if let ([(key, ..)], Some(_)) | ([(key, ..)], None) = (changes.as_slice(), &failed) {
-            self.note(key, failed);
-        } else if failed.is_some() {
-            for (key, plan) in burst::alone(changes) {
-                let failed = self.apply_plan(&plan);
-                self.note(&key, failed);
-            }
-        } else {
-            changes.iter().for_each(|(key, ..)| self.note(key, None));
-        }
-    }
-
-    /// Notes what became of a peer.
-    pub(super) fn note(&mut self, key: &SubnetKey, failed: Option<String>) {
-        match failed {
-            None => {
-                if self.peers.succeeded(key) {
-                    tracing::info!(subnet = %key, "peer is connected");
-                }
-            }
-            Some(reason) if self.peers.get(key).is_none() => {
-                tracing::warn!(subnet = %key, %reason, "what led to a peer cannot be removed");
-                self.round_soon();
-            }
-            Some(reason) => {
-                if self.peers.failed(key, reason.clone(), Instant::now()) {
-                    tracing::warn!(subnet = %key, %reason, "peer cannot be connected; trying again");
-                }
-            }
-        }
-    }
-
     fn until_due(&self) -> Duration {
         // Before the peers are known there is nothing to do of one's own accord.
         let round = if self.started { self.next_round } else { Instant::now() + self.goal.resync };
-        let due = self.peers.next_due().map_or(round, |due| due.min(round));
+        let others = [self.peers.next_due(), self.next_look].into_iter().flatten();
+        let due = others.fold(round, Instant::min);
         due.saturating_duration_since(Instant::now())
     }
 

@@ -15,6 +15,8 @@ use cni::{AddResult, Error, ErrorChain, Version};
 use kernel::{Kernel, Netns};
 use netstate::{LinkName, Ns};
 
+use crate::container::process::stat;
+
 /// `USER_HZ` (`include/asm-generic/param.h`): the unit of start times, the same on every
 /// architecture this is built for.
 const TICKS_PER_SECOND: u64 = 100;
@@ -43,13 +45,9 @@ fn pid(path: &Path) -> Option<u32> {
     pid.to_str()?.parse().ok()
 }
 
-/// When a process was started: field 22 of `/proc/PID/stat` (proc(5)), on top of `btime` of
-/// `/proc/stat`.
+/// When a process was started: its ticks on top of `btime` of `/proc/stat` (proc(5)).
 fn started(pid: u32) -> Option<SystemTime> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    let ticks = stat(Path::new("/"), pid)?.1?;
     let system = std::fs::read_to_string("/proc/stat").ok()?;
     let booted = system.lines().find_map(|line| line.strip_prefix("btime "))?;
     let booted = Duration::from_secs(booted.trim().parse().ok()?);

@@ -5,6 +5,7 @@
 
 mod damage;
 mod feed;
+mod file;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::{
 pub use damage::Damaged;
 pub(crate) use damage::aside;
 use feed::{Feed, Since};
+use file::State;
 use tables::Writing;
 
 /// One host's own store: a file, of which one process at a time has the use.
@@ -31,9 +33,8 @@ pub struct Local(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    database: Database,
     /// Held while writing: changes are told in the order they happened.
-    feed: Mutex<Feed>,
+    state: Mutex<State>,
     revision: watch::Sender<Revision>,
 }
 
@@ -41,8 +42,8 @@ impl Local {
     /// Opens the store at `path`, or makes it. What has expired meanwhile is deleted.
     ///
     /// # Errors
-    /// [`Fault::File`] when the file cannot be used, as when another process has it, or it is
-    /// damaged: it stays as it is then.
+    /// [`Fault::File`] when the file cannot be used, as when another process has it, or it is damaged:
+    /// it stays as it is then.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::opened(path).map_err(|error| {
             let reason = match damage::is(&error) {
@@ -53,32 +54,12 @@ impl Local {
         })
     }
 
-    /// As [`Self::open`]; a file that is damaged is set aside, and an empty one made in its place.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and when it cannot be set aside.
-    pub fn open_or_anew(path: &Path) -> Result<(Self, Option<Damaged>), Error> {
-        let damaged = match Self::opened(path) {
-            Ok(store) => return Ok((store, None)),
-            Err(error) if damage::is(&error) => damage::set_aside(path, &error)?,
-            Err(_) => return Self::open(path).map(|store| (store, None)),
-        };
-        Ok((Self::open(path)?, Some(damaged)))
-    }
-
-    /// Every page is looked at: of a damaged one redb would make a panic later, which ends the
-    /// process.
     fn opened(path: &Path) -> Result<Self, redb::Error> {
-        let database = Database::builder().set_check_integrity_on_open(true).create(path)?;
-        let mut writing = Writing::begin(&database)?;
-        let history = writing.history()?;
-        let (revision, next) = writing.state()?;
-        writing.commit()?;
+        let state = State::open(path)?;
         let inner = Inner {
             path: path.to_owned(),
-            database,
-            feed: Mutex::new(Feed::new(history, revision, next)),
-            revision: watch::Sender::new(revision),
+            revision: watch::Sender::new(state.feed.position().revision),
+            state: Mutex::new(state),
         };
         inner.expire()?;
         Ok(Self(Arc::new(inner)))
@@ -116,8 +97,8 @@ impl Local {
         let after = after?;
         let mut revision = self.0.revision.subscribe();
         loop {
-            let next = match self.0.feed().since(after, prefix) {
-                Since::Resync(reason) => return Some((Ok(Event::Resync(reason)), None)),
+            let next = match self.0.state().feed.since(&after, prefix) {
+                Since::Ended(event) => return Some((Ok(event), None)),
                 Since::Changes { revision, changes } => {
                     let told = Position { revision, ..after };
                     return Some((Ok(Event::Changes { revision, changes }), Some(told)));
@@ -156,9 +137,22 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 }
 
 impl Inner {
-    fn feed(&self) -> MutexGuard<'_, Feed> {
-        // It is changed only after everything that can fail.
-        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Its feed is changed only after everything that can fail.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the file.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database, &mut Feed) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut state = self.state();
+        if state.is_to_be_opened() {
+            *state = State::open(&self.path)?;
+            self.revision.send_replace(state.feed.position().revision);
+        }
+        state.with(work)
     }
 
     /// Writes, and tells of it.
@@ -166,23 +160,23 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Writing) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut feed = self.feed();
-        let mut writing = Writing::begin(&self.database)?;
-        let done = work(&mut writing)?;
-        let (revision, next_end) = writing.state()?;
-        let changes = writing.commit()?;
-        feed.push(revision, next_end, changes);
-        self.revision.send_replace(revision);
-        Ok(done)
+        self.with(|database, feed| {
+            let mut writing = Writing::begin(database)?;
+            let done = work(&mut writing)?;
+            let (revision, next_end) = writing.state()?;
+            let changes = writing.commit()?;
+            feed.push(revision, next_end, changes);
+            self.revision.send_replace(revision);
+            Ok(done)
+        })
     }
 
     /// Ends the sessions whose time is over.
     fn expire(&self) -> Result<(), redb::Error> {
-        if self.feed().next_end().is_none_or(|end| end > now()) {
+        if self.state().feed.next_end().is_none_or(|end| end > now()) {
             return Ok(());
         }
-        let expired = self.write(|writing| Ok(writing.expire(now())?));
-        match expired {
+        match self.write(|writing| Ok(writing.expire(now())?)) {
             Ok(()) | Err(Failure::Fault(_)) => Ok(()),
             Err(Failure::File(error)) => Err(error),
         }
@@ -200,10 +194,11 @@ impl Store for Local {
         let wanted = prefix.to_owned();
         self.blocking(format!("list {prefix}"), move |inner| {
             // The feed is held so that the revision is that of the entries.
-            let feed = inner.feed();
-            let entries = tables::list(&inner.database, &wanted)?;
-            let Position { revision, history } = feed.position();
-            Ok(Listing { revision, history, entries })
+            inner.with(|database, feed| {
+                let entries = tables::list(database, &wanted)?;
+                let Position { revision, history, .. } = feed.position();
+                Ok(Listing { revision, history, entries })
+            })
         })
         .await
     }
@@ -211,7 +206,7 @@ impl Store for Local {
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
         let wanted = key.to_owned();
         self.blocking(format!("read {key}"), move |inner| {
-            Ok(tables::get(&inner.database, &wanted)?)
+            inner.with(|database, _| Ok(tables::get(database, &wanted)?))
         })
         .await
     }
@@ -266,10 +261,10 @@ impl Store for Local {
 
     async fn time_to_live(&self, session: Session) -> Result<Option<TimeToLive>, Error> {
         let action = format!("read the time to live of session {session}");
-        let life = self.blocking(action, move |inner| Ok(tables::life(&inner.database, session)?));
-        Ok(life
-            .await?
-            .map(|(granted, end)| TimeToLive { granted, remaining: end.saturating_sub(now()) }))
+        let life =
+            move |inner: &Inner| inner.with(|database, _| Ok(tables::life(database, session)?));
+        let life = self.blocking(action, life).await?;
+        Ok(life.map(|(granted, end)| TimeToLive { granted, remaining: end.saturating_sub(now()) }))
     }
 
     async fn revoke(&self, session: Session) -> Result<(), Error> {

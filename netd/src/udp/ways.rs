@@ -29,7 +29,7 @@ impl Ways {
                 self.delete(old);
                 self.put(new);
             }
-            ClusterEvent::Store(_) | ClusterEvent::Malformed { .. } => {}
+            ClusterEvent::Renewed(_) | ClusterEvent::Store(_) | ClusterEvent::Malformed { .. } => {}
         }
     }
 
@@ -61,7 +61,7 @@ mod tests {
 
     fn peer(subnet: &str, host: u8) -> Peer {
         let value = LeaseValue::new([192, 0, 2, host].into());
-        Peer { subnet: subnet.parse().unwrap(), value, revision: 1 }
+        Peer { subnet: subnet.parse().unwrap(), value, revision: 1, session: None }
     }
 
     #[test]

@@ -120,3 +120,38 @@ fn what_is_missing_is_named_with_the_remedy() {
     let error = choose(&IfaceOptions::default(), true, &two).unwrap_err().to_string();
     assert!(error.contains("name one interface with --iface"), "{error}");
 }
+
+fn carried(options: &IfaceOptions, seen: &Seen) -> (String, String, String) {
+    let found = choose_carrier(options, seen).unwrap();
+    (found.link.to_string(), found.address.to_string(), found.public.to_string())
+}
+
+fn of(texts: [&str; 3]) -> (String, String, String) {
+    texts.map(str::to_owned).into()
+}
+
+#[test]
+fn networks_of_the_cluster_are_carried_by_ipv6_where_it_is_asked_for_or_there_is_no_ipv4() {
+    let by_default = IfaceOptions::default();
+    assert_eq!(carried(&by_default, &seen()), of(["eth0", "192.0.2.10", "192.0.2.10"]));
+    let asked = iface(&["2001:db8::10"]);
+    assert_eq!(carried(&asked, &seen()), of(["eth0", "2001:db8::10", "2001:db8::10"]));
+
+    let only = Seen {
+        links: vec![
+            link("lo", 65536, &["127.0.0.1/8", "::1/128"]),
+            link("eth0", 1500, &["fe80::1/64", "2001:db8::10/64"]),
+            link("eth1", 1500, &["fe80::2/64"]),
+        ],
+        default_v4: None,
+        ..seen()
+    };
+    let public = IfaceOptions { public_ipv6: Some("2001:db8::10".parse().unwrap()), ..iface(&[]) };
+    let matching = IfaceOptions { iface_regex: vec!["^2001:".to_owned()], ..iface(&[]) };
+    for options in [by_default, iface(&["eth0"]), public, matching] {
+        assert_eq!(carried(&options, &only), of(["eth0", "2001:db8::10", "2001:db8::10"]));
+    }
+    // An address that no router leads to is none, and what was said about IPv4 is.
+    let told = choose_carrier(&iface(&["eth1"]), &only).unwrap_err().to_string();
+    assert!(told.contains("interface eth1 has no usable IPv4 address"), "{told}");
+}

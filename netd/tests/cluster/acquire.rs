@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use netd::lease::{AcquireError, ConfigError};
+use netd::lease::{AcquireError, ConfigError, Wanted};
 
 use super::etcd::Etcd;
 use super::setup::{CONFIG, Cluster, SUBNETS, acquire, key, leases, leases_of_boot, wanted};
@@ -81,6 +81,30 @@ async fn the_previous_subnet_is_taken_only_if_it_is_free_and_of_the_network() {
     assert_eq!(with(1, "10.3.6.0-24").await, key("10.3.6.0-24"));
     assert_ne!(with(2, "10.3.6.0-24").await, key("10.3.6.0-24"));
     assert_ne!(with(3, "10.4.1.0-24").await, key("10.4.1.0-24"));
+}
+
+#[tokio::test]
+async fn a_subnet_that_containers_use_is_not_given_up_though_another_host_has_it() {
+    let cluster = Cluster::new(NETWORK);
+    let had = cluster.acquire(1).await.unwrap().subnet;
+    let used = |previous| Wanted { previous: Some(previous), is_used: true, ..wanted(2) };
+    let us = cluster.host(2);
+    let error = acquire(&us, &used(had)).await.unwrap_err();
+    let AcquireError::Taken { subnet, by } = &error else { panic!("{error:?}") };
+    assert_eq!((*subnet, by.as_str()), (had, "the host at 192.168.0.1 has it"));
+    assert_eq!(cluster.subnets().await, [had.to_string()], "nothing was written");
+    // What its own record proves, as after `netd lease acquire --new`, is taken; so is a subnet that
+    // is free, and where the network does not give out the old one any more a new one.
+    let new = acquire(&us, &wanted(2)).await.unwrap().subnet;
+    assert_eq!(acquire(&us, &used(had)).await.unwrap().subnet, new);
+    let (one, other) = (key("10.3.77.0-24"), key("10.3.78.0-24"));
+    let free = if new == one { other } else { one };
+    let third = Wanted { previous: Some(free), is_used: true, ..wanted(3) };
+    assert_eq!(acquire(&cluster.host(3), &third).await.unwrap().subnet, free);
+    cluster.etcd.ctl(&["put", CONFIG, r#"{"Network":"10.4.0.0/16"}"#]);
+    let other = Wanted { previous: Some(had), is_used: true, ..wanted(4) };
+    let moved = acquire(&cluster.host(4), &other).await.unwrap().subnet;
+    assert!(moved.to_string().starts_with("10.4."), "{moved}");
 }
 
 #[tokio::test]
@@ -214,6 +238,26 @@ async fn two_running_hosts_with_one_machine_id_are_told_of_it() {
     let text = error.to_string();
     assert!(matches!(error, AcquireError::Twin { .. }), "{text}");
     assert!(text.contains("elsewhere at 192.168.0.9") && text.contains("systemd-machine-id-setup"));
+}
+
+#[tokio::test]
+async fn a_host_that_crashed_has_its_subnet_at_once_after_its_boot() {
+    let cluster = Cluster::new(NETWORK);
+    let before = acquire(&cluster.host(1), &wanted(1)).await.unwrap();
+    // Its sign of life is there for another 30 s.
+    let live = format!("/netd/v1/hosts/{:032x}/live/coreos.com/network", 1);
+    assert!(cluster.etcd.ctl(&["get", &live]).contains("boot of 1"));
+    let booted = leases_of_boot(cluster.etcd.store(), 1, "another boot");
+    let elsewhere = acquire(&booted, &wanted(9)).await;
+    assert!(matches!(elsewhere, Err(AcquireError::Twin { .. })), "{elsewhere:?}");
+    let held = acquire(&booted, &wanted(1)).await.unwrap();
+    assert_eq!((held.subnet, held.session), (before.subnet, before.session));
+    assert!(cluster.etcd.ctl(&["get", &live]).contains("another boot"));
+    // A clone of it, while it runs.
+    let clone = leases_of_boot(cluster.etcd.store(), 1, "of a clone");
+    let refused = acquire(&clone, &wanted(2)).await;
+    assert!(matches!(refused, Err(AcquireError::Twin { .. })), "{refused:?}");
+    assert!(cluster.etcd.ctl(&["get", &live]).contains("another boot"));
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn changes(
     while all.len() < count {
         match next(watch).await {
             Event::Changes { changes, .. } => all.extend(changes.into_iter().map(shown)),
-            Event::Resync(reason) => panic!("{reason}"),
+            Event::Resync(reason) | Event::Anew(reason) => panic!("{reason}"),
         }
     }
     all
@@ -188,7 +188,7 @@ async fn a_watch_tells_every_change_after_its_revision_once_and_in_order(store: 
 async fn a_watch_from_a_revision_that_never_was_asks_to_list_anew(store: Arc<dyn Store>) {
     let revision = put(&*store, "/a", "x", None).await;
     let mut watch = store.watch("/", (revision + 100).into());
-    assert!(matches!(next(&mut watch).await, Event::Resync(_)));
+    assert!(matches!(next(&mut watch).await, Event::Anew(_)));
     assert!(watch.next().await.is_none());
 }
 
@@ -196,8 +196,8 @@ async fn a_watch_from_another_history_asks_to_list_anew(store: Arc<dyn Store>) {
     put(&*store, "/a", "x", None).await;
     let listing = store.list("/").await.unwrap();
     assert_ne!(listing.history, 0);
-    let another = Position { revision: listing.revision, history: listing.history ^ 1 };
-    assert!(matches!(next(&mut store.watch("/", another)).await, Event::Resync(_)));
+    let another = Position { history: listing.history ^ 1, ..listing.revision.into() };
+    assert!(matches!(next(&mut store.watch("/", another)).await, Event::Anew(_)));
 }
 
 async fn keys_end_with_their_session(store: Arc<dyn Store>) {

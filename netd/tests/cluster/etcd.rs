@@ -97,6 +97,39 @@ impl Etcd {
         std::fs::remove_dir_all(self.path("data")).unwrap();
     }
 
+    /// Starts it, after [`Self::kill`], without anything it had, or with what is in a snapshot's
+    /// file, and with so many changes since; whoever follows it sees it with all of them first.
+    pub(crate) fn run_anew(&mut self, snapshot: Option<&Path>, changes: usize) {
+        self.forget();
+        let peer = format!("http://127.0.0.1:{}", self.ports.1);
+        if let Some(snapshot) = snapshot {
+            let data = self.path("data");
+            let (cluster, [snapshot, data]) =
+                (format!("one={peer}"), [snapshot, &data].map(|path| path.to_str().unwrap()));
+            self.ctl(&[
+                "snapshot",
+                "restore",
+                snapshot,
+                "--data-dir",
+                data,
+                "--name",
+                "one",
+                "--initial-cluster",
+                &cluster,
+                "--initial-advertise-peer-urls",
+                &peer,
+            ]);
+        }
+        let port = std::mem::replace(&mut self.ports.0, free_port());
+        self.run();
+        for number in 0..changes {
+            self.ctl(&["put", "/unrelated", &number.to_string()]);
+        }
+        self.kill();
+        self.ports.0 = port;
+        self.run();
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("{}://127.0.0.1:{}", self.scheme, self.ports.0)
     }

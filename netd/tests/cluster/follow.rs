@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use netd::store::Fault;
+use netd::store::{Fault, Followed, Txn, follow};
 
 use super::etcd::{Etcd, free_port};
 use super::setup::until;
@@ -99,4 +99,19 @@ async fn a_watch_that_is_idle_for_long_is_not_cut_for_its_pings() {
     // etcd forgives two pings too many.
     let cut = tokio::time::timeout(Duration::from_secs(45), watch.next()).await;
     assert!(cut.is_err(), "{cut:?}");
+}
+
+#[tokio::test]
+async fn who_follows_hears_that_the_store_is_there_again() {
+    let mut etcd = Etcd::start();
+    let store = etcd.store();
+    store.txn(Txn::new().put("/a/b", "c", None)).await.unwrap();
+    let (to, mut news) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(follow(store, "/a/".to_owned(), to));
+    let listed = news.recv().await.unwrap();
+    assert!(matches!(&listed, Followed::Listed(all) if all.entries.len() == 1), "{listed:?}");
+    etcd.kill();
+    etcd.run();
+    let back = tokio::time::timeout(Duration::from_secs(20), news.recv()).await.unwrap().unwrap();
+    assert_eq!(back, Followed::Changed(Vec::new()));
 }

@@ -125,6 +125,28 @@ async fn a_subnet_that_another_host_took_is_reported_and_not_overwritten() {
 }
 
 #[tokio::test]
+async fn a_larger_lease_in_the_way_is_given_way_to_without_a_word_and_its_end_gives_the_subnet_back()
+ {
+    let cluster = Cluster::new(NETWORK);
+    let (_host, held, keeper) = kept(&cluster, 60).await;
+    let larger = format!("{SUBNETS}10.3.0.0-20");
+    let store = cluster.store();
+    let other = r#"{"PublicIP":"192.168.0.9","PublicIPv6":null}"#;
+    store.txn(Txn::new().put(larger.clone(), other, None)).await.unwrap();
+    cluster.etcd.ctl(&["del", &name()]);
+    let lost = |status: &Status| matches!(status, Status::Lost { reason } if reason.contains("10.3.0.0-20"));
+    status(&keeper, "lost to the larger one", lost).await;
+    let before = store.list(SUBNETS).await.unwrap().revision;
+    let calls = cluster.etcd.calls("Range");
+    until("another look", async || cluster.etcd.calls("Range") > calls + 1.0).await;
+    let now = store.list(SUBNETS).await.unwrap();
+    assert_eq!((now.revision, now.entries.len()), (before, 1), "nothing is written");
+    cluster.etcd.ctl(&["del", &larger]);
+    let again = |status: &Status| matches!(status, Status::Held(now) if now.subnet == held.subnet);
+    status(&keeper, "held again", again).await;
+}
+
+#[tokio::test]
 async fn another_value_is_published_once_with_the_same_session() {
     let cluster = Cluster::new(NETWORK);
     let (_host, held, keeper) = kept(&cluster, 60).await;

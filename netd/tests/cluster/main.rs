@@ -12,6 +12,8 @@
 
 mod access;
 mod acquire;
+mod anew;
+mod away;
 mod command;
 mod conformance;
 mod etcd;
@@ -20,4 +22,7 @@ mod fleet;
 mod follow;
 mod keep;
 mod race;
+mod refused;
 mod setup;
+mod sim;
+mod unheard;

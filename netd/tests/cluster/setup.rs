@@ -86,6 +86,7 @@ pub(crate) fn wanted(number: u16) -> Wanted {
     let [high, low] = number.to_be_bytes();
     let value = LeaseValue::new(Ipv4Addr::from([192, 168, high, low]));
     Wanted {
+        is_used: false,
         value,
         previous: None,
         missing: Default::default(),

@@ -29,10 +29,18 @@ pub enum Error {
     /// A reply that is longer than any.
     #[error("a reply of {0} bytes, and at most {LONGEST} are read")]
     TooLong(u32),
+    /// A request that netd would not read.
+    #[error("a request of {0} bytes, and netd reads at most {LONGEST}")]
+    RequestTooLong(usize),
     /// A reply that is none.
     #[error("a reply that cannot be read: {0}")]
     Reply(String),
-    /// netd does not answer such a request.
-    #[error("netd refuses: {0}")]
-    Refused(String),
+    /// netd does not answer such a request, or cannot do what was asked.
+    #[error("netd refuses: {text}")]
+    Refused {
+        /// Why, as a sentence.
+        text: String,
+        /// The CNI specification's number for it.
+        code: cni::Code,
+    },
 }

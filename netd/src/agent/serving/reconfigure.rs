@@ -69,6 +69,9 @@ impl Serving<'_> {
             let refused = self.restore().await;
             self.refuse(refused);
         }
+        if self.unmoved {
+            self.looked().await;
+        }
         if let Some((config, json)) = self.pending.take() {
             let refused = self.follow(config, json).await;
             self.refuse(refused);
@@ -77,22 +80,28 @@ impl Serving<'_> {
 
     /// Whether there is something to try again.
     pub(in crate::agent) fn is_pending(&self) -> bool {
-        self.pending.is_some() || self.restoring
+        self.pending.is_some() || self.restoring || self.unmoved
     }
 
     /// Takes a configuration into force. Gives why that cannot be.
     async fn follow(&mut self, config: NetworkConfig, json: Vec<u8>) -> Option<String> {
         let (now, subnet) = (&self.force.config, &self.force.held.subnet);
+        let refused = |why: &str| {
+            format!(
+                "{why}; what was before stays in force until netd is restarted while this host has no \
+                 containers"
+            )
+        };
         if let Err(refusal) = can_follow(now, subnet, &config) {
-            return Some(format!(
-                "{}; what was before stays in force until it is put back, or netd is restarted",
-                ErrorChain(&refusal)
-            ));
+            return Some(refused(&ErrorChain(&refusal).to_string()));
         }
         let backend = match self.backend(&config).await {
             Ok(backend) => backend,
             Err(reason) => return Some(reason),
         };
+        if let Err(reason) = self.agent.place.reserve(&config) {
+            return Some(refused(&reason));
+        }
         let taken = match config.ipv6.is_some() && subnet.v6.is_none() {
             true => self.extend(&config, backend).await,
             false => self
@@ -100,10 +109,11 @@ impl Serving<'_> {
                 .with(&config, &backend, &self.force.underlay)
                 .map_err(|error| ErrorChain(&error).to_string()),
         };
-        match taken {
-            Ok(force) => {
+        let changed = taken.and_then(|force| self.change(force));
+        self.agent.place.settle(&self.force.config);
+        match changed {
+            Ok(()) => {
                 tracing::info!(network = %config.network, "another network configuration is in force");
-                self.change(force);
                 self.keep_config(&json).await;
                 None
             }
@@ -115,16 +125,11 @@ impl Serving<'_> {
     }
 
     /// The backend of a configuration, as this host has it.
-    async fn backend(&self, config: &NetworkConfig) -> Result<Backend, String> {
+    pub(super) async fn backend(&self, config: &NetworkConfig) -> Result<Backend, String> {
         let chain = |error: &dyn std::error::Error| ErrorChain(error).to_string();
-        let backend = Backend::parse(&config.backend).map_err(|error| chain(&error))?;
-        if !backend.is_kernels() {
-            return Err(format!(
-                "backend {} takes another configuration at a restart of netd only",
-                backend.kind()
-            ));
-        }
-        let dual = config.ipv6.is_some();
+        let (shell, dual) = (self.agent.options.extension_shell, config.ipv6.is_some());
+        let backend = Backend::parse(&config.backend).and_then(|backend| backend.fits(shell));
+        let backend = backend.map_err(|error| chain(&error))?;
         identity::complete(self.agent, backend, dual).await.map_err(|error| chain(&error))
     }
 
@@ -136,23 +141,35 @@ impl Serving<'_> {
     ) -> Result<InForce, String> {
         let chain = |error: &dyn std::error::Error| ErrorChain(error).to_string();
         let agent = self.agent;
+        if let Some(reason) = agent.standing.borrow().lost.clone() {
+            return Err(format!("the lease is not this host's at present: {reason}"));
+        }
         let uplink = Uplink { dual: true, ..uplink(agent, &self.force) };
         let underlay = uplink.now(&self.force.underlay).await?;
         let macs = macs::of(&mut Kernel::open(None), agent.local.as_ref(), config).await;
         let macs = macs.map_err(|error| chain(&error))?;
         let value = backend.publish(&underlay, &macs).map_err(|error| chain(&error))?;
+        if let Some(held) = self.lease.borrow().held() {
+            // It may live by another session by now.
+            let value = self.force.held.value.clone();
+            self.force.held.clone_from(held);
+            self.force.held.value = value;
+        }
         // It would take the old key again, and the news of our own new one would be of a peer.
-        let known = agent.memory.known().await.map_err(|error| chain(&error))?;
+        let known =
+            agent.memory.known(agent.options.window()).await.map_err(|error| chain(&error))?;
         self.keeper.pause();
         self.peers.abort_all();
         let extended = agent.leases.extend(config, &self.force.held, &value).await;
         let held = extended.as_ref().unwrap_or(&self.force.held).clone();
         self.keeper = agent.leases.keep(held.clone());
         self.lease = self.keeper.status();
+        // What is held now is to be told, and kept on this host.
+        self.lease.mark_changed();
         self.force.held = held;
         let inputs = self.reconciler.inputs();
         let tell = (self.telling.clone(), self.beside.tell.clone());
-        self.peers = forward(agent, &self.force, known, inputs, tell);
+        self.peers = forward(agent, &self.force, (known, None), inputs, tell);
         let held = extended.map_err(|error| chain(&error))?;
         let guarded = self.force.overlay.guarded().clone();
         InForce::new(config.clone(), backend, underlay, macs, held, guarded)
@@ -175,8 +192,8 @@ impl Serving<'_> {
     }
 
     async fn keep_config(&self, json: &[u8]) {
-        let memory = &self.agent.memory;
-        keep(memory.keep_config(json).await, "the network configuration");
-        keep(memory.keep_networks(&self.force.config).await, "the networks");
+        let held = self.lease.borrow().held().cloned();
+        let kept = self.agent.memory.keep(json, &self.force.config, held.as_ref(), None).await;
+        keep(kept, "the network configuration");
     }
 }

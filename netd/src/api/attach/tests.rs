@@ -1,6 +1,8 @@
 //! Real clients at a real socket.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as Blocking;
+use std::path::Path;
 use std::path::PathBuf;
 
 use netd_api::SubnetEnv;
@@ -21,7 +23,7 @@ impl Netd {
         let netd = Self {
             runtime: runtime.expect("runtime"),
             dir: tempfile::tempdir().expect("directory"),
-            published: watch::Sender::default(),
+            published: watch::Sender::new(only(Subnet::default())),
         };
         netd.serve();
         netd
@@ -40,14 +42,20 @@ impl Netd {
     }
 
     fn ask(&self) -> Result<Subnet, Error> {
-        self.client(|socket| attach::subnet(&socket))
+        self.client(|socket| attach::subnet(&socket, None))
     }
 
     fn serve(&self) -> tokio::task::JoinHandle<Infallible> {
         let _inside = self.runtime.enter();
-        let listener = listen(&self.socket()).expect("listen");
-        self.runtime.spawn(serve(listener, self.published.subscribe()))
+        let listener = crate::api::socket::listen(&self.socket()).expect("listen");
+        let (_, networks) = watch::channel(Err::<Registry, _>("there are none".to_owned()));
+        self.runtime.spawn(serve(listener, self.published.subscribe(), networks))
     }
+}
+
+/// What an agent publishes that is in one network.
+fn only(subnet: Subnet) -> Published {
+    Published { subnets: [(String::new(), subnet)].into() }
 }
 
 fn held() -> Subnet {
@@ -61,7 +69,7 @@ fn held() -> Subnet {
 fn every_client_is_told_what_is_published_by_then() {
     let netd = Netd::new();
     assert_eq!(netd.ask().expect("answer"), Subnet::default());
-    netd.published.send_replace(Published { subnet: held() });
+    netd.published.send_replace(only(held()));
     for _ in 0..3 {
         assert_eq!(netd.ask().expect("answer"), held());
     }
@@ -71,8 +79,8 @@ fn every_client_is_told_what_is_published_by_then() {
 fn the_socket_is_roots_and_takes_the_place_of_the_one_before() {
     let netd = Netd::new();
     let mode = std::fs::metadata(netd.socket()).expect("socket").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    netd.published.send_replace(Published { subnet: held() });
+    assert_eq!(mode & 0o777, 0o660);
+    netd.published.send_replace(only(held()));
     let second = netd.serve();
     assert_eq!(netd.ask().expect("answer"), held());
     second.abort();
@@ -86,7 +94,7 @@ fn the_socket_is_roots_and_takes_the_place_of_the_one_before() {
 #[test]
 fn clients_that_say_nothing_do_not_keep_others_waiting() {
     let netd = Netd::new();
-    let silent: Vec<_> = (0..CLIENTS / 2).map(|_| Blocking::connect(netd.socket())).collect();
+    let silent: Vec<_> = (0..CLIENTS * 2).map(|_| Blocking::connect(netd.socket())).collect();
     assert!(silent.iter().all(Result::is_ok));
     netd.ask().expect("answer");
 }
@@ -101,6 +109,24 @@ fn a_request_too_long_or_unknown_gets_no_subnet() {
     let newer = [&length[..], text].concat();
     let answer = netd.client(move |socket| answer_to(&socket, &newer));
     assert!(answer.contains("upgrade netd"), "{answer}");
+}
+
+#[test]
+fn of_several_networks_the_one_that_is_named_is_told_and_all_names_where_none_fits() {
+    let netd = Netd::new();
+    let ask = |network: Option<&'static str>| {
+        netd.client(move |socket| attach::subnet(&socket, network)).map_err(|e| e.to_string())
+    };
+    let refused = ask(Some("blue")).expect_err("refused");
+    assert!(refused.contains("which has no name, and not in blue"), "{refused}");
+    let networks = [("blue".to_owned(), held()), ("green".to_owned(), Subnet::default())];
+    netd.published.send_replace(Published { subnets: networks.into() });
+    assert_eq!(ask(Some("blue")), Ok(held()));
+    assert_eq!(ask(Some("green")), Ok(Subnet::default()));
+    for none in [None, Some("red")] {
+        let refused = ask(none).expect_err("refused");
+        assert!(refused.contains("blue, green"), "{refused}");
+    }
 }
 
 fn answer_to(socket: &Path, bytes: &[u8]) -> String {

@@ -1,13 +1,13 @@
-//! One question to the agent.
+//! One request to the agent.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -58,14 +58,35 @@ pub enum AskError {
 /// # Errors
 /// [`AskError::Absent`] where no agent runs; the others where one does.
 pub async fn ask(socket: &Path, path: &str) -> Result<String, AskError> {
-    let answer = timeout(PATIENCE, converse(socket, path)).await;
+    let (status, text) = request(socket, Method::GET, path, String::new(), PATIENCE).await?;
+    if status == StatusCode::OK { Ok(text) } else { Err(AskError::Refused(text)) }
+}
+
+/// Sends the agent that listens on `socket` a request; gives status and body of its answer, which may
+/// take so long. Needs a tokio runtime.
+///
+/// # Errors
+/// As [`ask`], where there is no answer.
+pub async fn request(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: String,
+    patience: Duration,
+) -> Result<(StatusCode, String), AskError> {
+    let answer = timeout(patience, converse(socket, method, path, body)).await;
     answer.unwrap_or_else(|_| Err(AskError::Slow(path.to_owned())))
 }
 
-async fn converse(socket: &Path, path: &str) -> Result<String, AskError> {
+async fn converse(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<(StatusCode, String), AskError> {
     let stream = UnixStream::connect(socket).await.map_err(|source| {
         let socket = socket.to_owned();
-        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+        if netd_api::is_absent(&source) {
             return AskError::Absent { socket, source };
         }
         AskError::Connect { socket, source }
@@ -73,7 +94,8 @@ async fn converse(socket: &Path, path: &str) -> Result<String, AskError> {
     let broken = |source| AskError::Broken { path: path.to_owned(), source };
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let connection = tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = method;
     if let Ok(uri) = path.parse() {
         *request.uri_mut() = uri;
     }
@@ -83,6 +105,5 @@ async fn converse(socket: &Path, path: &str) -> Result<String, AskError> {
     let status = answer.status();
     let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
     connection.abort();
-    let text = String::from_utf8_lossy(&body).into_owned();
-    if status == StatusCode::OK { Ok(text) } else { Err(AskError::Refused(text)) }
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }

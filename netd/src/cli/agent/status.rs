@@ -6,7 +6,9 @@ use anyhow::Context;
 use netd_api::attach::Lease as State;
 
 use super::Agent;
-use crate::api::status::{Lease, Peers, Reconcile, Report, Store, ask};
+use crate::api::status::{
+    Answer, ClusterNetworks, HostNetworks, Lease, Peers, Reconcile, Report, Store, ask,
+};
 use crate::cli::output::{Format, Output};
 use crate::cli::{output, runtime};
 
@@ -26,37 +28,104 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let socket = args.agent.socket()?;
     let document = runtime::block_on(async { Ok(ask(&socket, "/v1/status").await?) })?;
-    let report: Report = serde_json::from_str(&document).context("read netd's answer")?;
+    let answer: Answer = serde_json::from_str(&document).context("read netd's answer")?;
     match args.output.format {
         // As the agent has said it, which may be a newer one.
         Format::Json => output::print(&format!("{document}\n"))?,
-        Format::Table => output::print(&text(&report))?,
+        Format::Table => output::print(&whole(&answer))?,
     }
-    Ok(if report.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if answer.is_ready() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A line for each part, and below it what is wrong with it.
-fn text(report: &Report) -> String {
+/// Of several networks first the agent, and then each.
+fn whole(answer: &Answer) -> String {
+    match answer {
+        Answer::One(report) if report.store.endpoints.is_empty() => {
+            let cluster = line("cluster", "none: networks of this host only");
+            let agent = agent(&report.version, report.pid);
+            let ready = line("ready", &ready(report.reason.as_deref()));
+            format!("{ready}{cluster}{}{agent}", host_networks(&report.host_networks))
+        }
+        Answer::One(report) => {
+            let (before, after) = network(report);
+            format!(
+                "{before}{}{after}{}{}{}",
+                line("store", &store(&report.store)),
+                host_networks(&report.host_networks),
+                cluster_networks(report.cluster_networks.as_ref()),
+                agent(&report.version, report.pid)
+            )
+        }
+        Answer::Several(all) => {
+            let mut text = line("ready", &ready(all.reason.as_deref()));
+            text.push_str(&line("store", &store(&all.store)));
+            // Each knows them all.
+            let networks = all.networks.values().next().map(|report| {
+                host_networks(&report.host_networks)
+                    + &cluster_networks(report.cluster_networks.as_ref())
+            });
+            text.extend(networks);
+            text.push_str(&agent(&all.version, all.pid));
+            for (name, report) in &all.networks {
+                let (before, after) = network(report);
+                text.push_str(&format!("\n{}{before}{after}", line("network", name)));
+            }
+            text
+        }
+    }
+}
+
+fn line(name: &str, words: &str) -> String {
+    format!("{name:10} {words}\n")
+}
+
+fn agent(version: &str, pid: u32) -> String {
+    line("agent", &format!("netd {version}, process {pid}"))
+}
+
+fn ready(reason: Option<&str>) -> String {
+    reason.map_or("yes".to_owned(), |reason| format!("no: {reason}"))
+}
+
+/// A line for each part, with what is wrong with it: those before the store's, and those after.
+fn network(report: &Report) -> (String, String) {
     let mut text = String::new();
-    let mut line = |name: &str, words: String| text.push_str(&format!("{name:10} {words}\n"));
-    let ready = report.reason.as_ref().map_or("yes".to_owned(), |reason| format!("no: {reason}"));
-    line("ready", ready);
+    let mut line = |name: &str, words: String| text.push_str(&self::line(name, &words));
+    line("ready", ready(report.reason.as_deref()));
     line("lease", lease(&report.lease));
     if let Some(backend) = &report.backend {
         let (kind, mtu) = (&backend.kind, backend.mtu);
+        let trouble = backend.trouble.as_ref();
+        let trouble = trouble.map_or(String::new(), |why| format!("; {why}"));
         line(
             "backend",
-            format!("{kind} over {}, {}, MTU {mtu}", backend.interface, backend.public_ip),
+            format!("{kind} over {}, {}, MTU {mtu}{trouble}", backend.interface, backend.public_ip),
         );
     }
     if let Some(refused) = &report.configuration.refused {
         line("config", format!("not followed: {refused}"));
     }
-    line("store", store(&report.store));
-    line("kernel", kernel(&report.reconcile));
-    line("peers", peers(&report.peers));
-    line("agent", format!("netd {}, process {}", report.version, report.pid));
-    text
+    let kernel = self::line("kernel", &kernel(&report.reconcile));
+    (text, kernel + &self::line("peers", &peers(&report.peers)))
+}
+
+/// A line for each thing that is wrong with the networks of this host alone.
+fn host_networks(networks: &HostNetworks) -> String {
+    let HostNetworks { trouble, dns, clashes } = networks;
+    let all = trouble.iter().chain(dns).chain(clashes);
+    all.map(|what| line("networks", what)).collect()
+}
+
+/// How the host takes part in networks that hosts share, and a line for each thing that is wrong with them.
+fn cluster_networks(networks: Option<&ClusterNetworks>) -> String {
+    let Some(networks) = networks else { return String::new() };
+    let ClusterNetworks { networks, overlays, troubles, since_confirmed_seconds, .. } = networks;
+    let confirmed = since_confirmed_seconds.map(|since| format!(", confirmed {} ago", time(since)));
+    let head = format!("networks of the cluster: {networks}{}", confirmed.unwrap_or_default());
+    let stands =
+        std::iter::once(head).chain(troubles.iter().cloned()).collect::<Vec<_>>().join("; ");
+    let overlays = overlays.iter().map(|what| line("networks", what));
+    overlays.chain([line("member", &stands)]).collect()
 }
 
 fn lease(lease: &Lease) -> String {
@@ -134,87 +203,4 @@ fn time(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::status::{Backend, LastRound};
-
-    fn report() -> Report {
-        Report {
-            version: "0.1.0".into(),
-            pid: 42,
-            ready: true,
-            lease: Lease {
-                state: State::Held,
-                subnet: Some("10.5.52.0/24".into()),
-                ttl_seconds: Some(86400.0),
-                age_seconds: Some(7265.0),
-                since_keep_alive_seconds: Some(65.0),
-                ..Lease::default()
-            },
-            backend: Some(Backend {
-                kind: "vxlan".into(),
-                interface: "eth0".into(),
-                public_ip: "192.0.2.10".into(),
-                mtu: 1450,
-            }),
-            store: Store {
-                endpoints: "http://192.0.2.1:2379".into(),
-                reachable: true,
-                since_answer_seconds: Some(3.0),
-                ..Store::default()
-            },
-            reconcile: Reconcile {
-                last: Some(LastRound {
-                    succeeded: true,
-                    age_seconds: 5.0,
-                    duration_seconds: 0.0021,
-                }),
-                steps_applied: 9,
-                ..Reconcile::default()
-            },
-            peers: Peers { total: 2, ..Peers::default() },
-            ..Report::default()
-        }
-    }
-
-    #[test]
-    fn a_person_reads_one_line_for_each_part() {
-        let expected = "\
-ready      yes
-lease      10.5.52.0/24, held for 2 h 1 min, sign of life 1 min 5 s ago, of 1 d it lives
-backend    vxlan over eth0, 192.0.2.10, MTU 1450
-store      http://192.0.2.1:2379, answered 3 s ago
-kernel     looked at 5 s ago in 2.1 ms, 9 changes made, 0 refused
-peers      2
-agent      netd 0.1.0, process 42
-";
-        assert_eq!(text(&report()), expected);
-    }
-
-    #[test]
-    fn what_is_wrong_is_in_the_line_of_its_part() {
-        let mut report = report();
-        report.reason = Some("the lease is lost: x has it".into());
-        report.lease.state = State::Lost;
-        report.lease.reason = Some("x has it".into());
-        report.store.reason = Some("no route".into());
-        report.reconcile.trouble = Some("no link eth0".into());
-        report.configuration.refused = Some("its Backend.VNI is 2".into());
-        report.peers.unconnected = 1;
-        report.peers.example = Some("10.5.9.0-24: its lease has no BackendData".into());
-        report.peers.outside = 1;
-        report.peers.outsider = Some("10.6.1.0-24".into());
-        let text = text(&report);
-        for said in [
-            "ready      no: the lease is lost: x has it\n",
-            "lease      10.5.52.0/24, lost: x has it\n",
-            "store      http://192.0.2.1:2379 does not answer, for 3 s: no route\n",
-            "kernel     not as it should be: no link eth0; looked at",
-            "config     not followed: its Backend.VNI is 2\n",
-            "peers      2, 1 of them not connected (10.5.9.0-24: its lease has no BackendData), \
-             1 of them outside the network (10.6.1.0-24)\n",
-        ] {
-            assert!(text.contains(said), "{said}: {text}");
-        }
-    }
-}
+mod tests;

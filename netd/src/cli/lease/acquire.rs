@@ -23,6 +23,10 @@ pub(in crate::cli) struct Args {
     /// The subnet to take if nobody has it
     #[arg(long, value_name = "SUBNET", value_parser = subnet)]
     subnet: Option<SubnetKey>,
+    /// Take another subnet than the one that another host has now; refused where this host has a
+    /// lease. Its agent goes over to it within seconds
+    #[arg(long, conflicts_with = "subnet")]
+    new: bool,
     /// How long the lease lives when nobody keeps it, in seconds
     #[arg(long, value_name = "SECONDS", hide = true)]
     ttl: Option<u64>,
@@ -45,7 +49,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = leases.config().await?;
     let mut value = LeaseValue::new(args.public_ip);
     value.public_ipv6 = args.public_ipv6;
+    if args.new {
+        has_none(&leases, args.public_ip).await?;
+    }
     let wanted = Wanted {
+        is_used: false,
         is_kept: false,
         value,
         previous: args.subnet,
@@ -64,4 +72,17 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     });
     args.output.print(&table, &document)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses where this host has a lease: its containers would lose it.
+async fn has_none(leases: &Leases, public_ip: Ipv4Addr) -> anyhow::Result<()> {
+    let ours = leases.subnet_of(public_ip).await?;
+    if let Some(subnet) = ours {
+        anyhow::bail!(
+            "this host has {}, and no other host has it: release that first (`netd leave`, or \
+             `netd lease release` where no agent runs)",
+            shown(&subnet)
+        );
+    }
+    Ok(())
 }

@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnetwork::IpNetwork;
+
+use super::networks::{self, Named};
 use super::table::{self, OptionRow, Set, Value};
-use super::{IfaceOptions, Options, OptionsError};
-use crate::config::store::{self, StoreOptions};
+use super::{Options, OptionsError};
 
 /// flannel's defaults, and then what was set.
 #[derive(Debug)]
@@ -23,38 +25,8 @@ pub(super) struct Draft {
 
 impl Default for Draft {
     fn default() -> Self {
-        let store = StoreOptions {
-            etcd_endpoints: store::ENDPOINTS.to_owned(),
-            etcd_prefix: store::PREFIX.to_owned(),
-            etcd_own_prefix: store::OWN_PREFIX.to_owned(),
-            etcd_cafile: None,
-            etcd_certfile: None,
-            etcd_keyfile: None,
-            etcd_username: None,
-            etcd_password: None,
-        };
-        let options = Options {
-            store,
-            iface: IfaceOptions::default(),
-            subnet_file: "/run/flannel/subnet.env".into(),
-            ip_masq: false,
-            ip_masq_fully_random: true,
-            forward_rules: true,
-            blackhole_route: false,
-            resync: Duration::from_secs(60),
-            health: None,
-            state_dir: "/var/lib/netd".into(),
-            run_dir: "/run/netd".into(),
-            extension_shell: false,
-            wireguard_key_file: "/run/flannel/wgkey".into(),
-            cni_conf_dir: None,
-            confirm_restored: false,
-            log: "info".to_owned(),
-            subnet_ttl: Duration::from_secs(24 * 60 * 60),
-            ignored: Vec::new(),
-        };
         Self {
-            options,
+            options: Options::default(),
             health_ip: Ipv4Addr::UNSPECIFIED.into(),
             health_port: 0,
             log_set: false,
@@ -75,6 +47,7 @@ impl Draft {
         if repeatable && self.begun.insert(name.to_owned()) {
             match name {
                 "iface" => self.options.iface.iface.clear(),
+                "ip-masq-exclude" => self.options.ip_masq_exclude.clear(),
                 _ => self.options.iface.iface_regex.clear(),
             }
         }
@@ -96,7 +69,10 @@ impl Draft {
             Set::Path(slot) => *slot(options) = absolute(value)?,
             Set::Address(read) if read(options, value) => {}
             Set::Address(_) => return Err(format!("{value:?} is no such address")),
-            Set::On(set) => set(options, boolean(value)?),
+            Set::On(set) => {
+                let wrong = || format!("{value:?} is neither true nor false");
+                set(options, boolean(value).ok_or_else(wrong)?);
+            }
             Set::By(set) => return set(self, value),
             Set::NoEffect => {
                 let text = format!("option {} is accepted and has no effect", row.name);
@@ -114,6 +90,16 @@ impl Draft {
         if let Err(error) = store.keyspace() {
             return wrong(error.to_string());
         }
+        if let Err(text) = networks::check(&self.options) {
+            return wrong(text);
+        }
+        if self.options.standalone && !self.options.networks.is_empty() {
+            return wrong(
+                "--networks is given with --standalone: a host without a cluster is in none of its \
+                 networks; give one of both"
+                    .to_owned(),
+            );
+        }
         if store.etcd_keyfile.is_some() != store.etcd_certfile.is_some() {
             return wrong(
                 "etcd-keyfile and etcd-certfile belong together: give both or none".to_owned(),
@@ -122,10 +108,24 @@ impl Draft {
         if store.etcd_password.is_some() && store.etcd_username.is_none() {
             return wrong("etcd-password is given without etcd-username: give both".to_owned());
         }
+        if !self.options.ip_masq && !self.options.ip_masq_exclude.is_empty() {
+            return wrong("ip-masq-exclude is given without ip-masq: give both or none".to_owned());
+        }
         if self.health_port != 0 {
             self.options.health = Some(SocketAddr::new(self.health_ip, self.health_port));
         }
         Ok(self.options)
+    }
+
+    pub(super) fn avoid(&mut self, value: &str) -> Result<(), String> {
+        let nets = value.split(',').map(str::trim).filter(|net| !net.is_empty());
+        let wrong = |net| format!("{net:?} is no network in CIDR notation: write 10.0.0.0/8");
+        let nets = nets.map(|text| {
+            let net = ipam::parse_cidr(text).map_err(|_| wrong(text))?;
+            without_host_bits(text, net)
+        });
+        self.options.avoid = nets.collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     pub(super) fn endpoints(&mut self, value: &str) -> Result<(), String> {
@@ -141,6 +141,19 @@ impl Draft {
             return Err("no endpoint in it; write http://HOST:2379".to_owned());
         }
         self.options.store.etcd_endpoints = endpoints.join(",");
+        Ok(())
+    }
+
+    pub(super) fn networks(&mut self, value: &str) -> Result<(), String> {
+        // As of every option, an empty value is none.
+        let names = value.split(',').map(str::trim).filter(|_| !value.is_empty());
+        let networks: Vec<Named> = names.map(Named::read).collect::<Result<_, _>>()?;
+        for (n, network) in networks.iter().enumerate() {
+            if networks.iter().take(n).any(|other| other.name == network.name) {
+                return Err(format!("network {} is named twice", network.name));
+            }
+        }
+        self.options.networks = networks;
         Ok(())
     }
 
@@ -160,6 +173,18 @@ impl Draft {
         Ok(())
     }
 
+    pub(super) fn ip_masq_exclude(&mut self, value: &str) -> Result<(), String> {
+        let net: Option<IpNetwork> = value.parse().ok();
+        let net = net.filter(|_| value.contains('/')).ok_or_else(|| {
+            format!("{value:?} is no network; write one as 192.0.2.0/24 or 2001:db8::/32")
+        })?;
+        if net.prefix() == 0 {
+            return Err(format!("{value:?} is everything; leave --ip-masq out for that"));
+        }
+        self.options.ip_masq_exclude.push(without_host_bits(value, net)?);
+        Ok(())
+    }
+
     pub(super) fn renew_margin(&mut self, value: &str) -> Result<(), String> {
         let minutes: Option<u32> = value.parse().ok();
         if minutes.is_none_or(|minutes| !(1..=1439).contains(&minutes)) {
@@ -176,6 +201,26 @@ impl Draft {
 
     pub(super) fn subnet_ttl(&mut self, value: &str) -> Result<(), String> {
         self.options.subnet_ttl = seconds(value, 2)?;
+        Ok(())
+    }
+
+    pub(super) fn extension_timeout(&mut self, value: &str) -> Result<(), String> {
+        self.options.extension_timeout = seconds(value, 1)?;
+        Ok(())
+    }
+
+    pub(super) fn missing_ttl(&mut self, value: &str) -> Result<(), String> {
+        self.options.missing_ttl = Some(seconds(value, 2)?);
+        Ok(())
+    }
+
+    /// `ethtool`'s words.
+    pub(super) fn vxlan_tx_checksum(&mut self, value: &str) -> Result<(), String> {
+        self.options.vxlan_tx_checksum = match value {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => return Err(format!("{value:?} is neither on nor off")),
+        };
         Ok(())
     }
 
@@ -232,11 +277,18 @@ fn seconds(value: &str, least: u64) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(wrong)
 }
 
-/// Go's words for a boolean (`strconv.ParseBool`).
-fn boolean(value: &str) -> Result<bool, String> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("{value:?} is neither true nor false")),
+/// Go's words for a boolean (`strconv.ParseBool`); `None` for any other.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
+}
+
+fn without_host_bits(text: &str, net: IpNetwork) -> Result<IpNetwork, String> {
+    if net.ip() == net.network() {
+        return Ok(net);
+    }
+    Err(format!("{text:?} has host bits; write {}/{}", net.network(), net.prefix()))
 }

@@ -9,12 +9,15 @@ use clap::error::Error as Usage;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::flags::CommandLine;
+use super::networks::Named;
 use super::table::{self, OptionRow, Value};
 use super::{OptionsError, gather};
 use crate::config::store::StoreOptions;
 
 /// The file of options.
 const CONFIG: &str = "config";
+/// Which network.
+const NETWORK: &str = "network-name";
 
 /// Flags of a command that talks to the store: `--config`, and the rows of the table that say
 /// where the store is.
@@ -49,17 +52,44 @@ impl Rows for OfAgent {
     }
 }
 
-/// Some rows of the table as flags, and `--config`.
-pub struct Flags<R>(CommandLine, PhantomData<R>);
+/// Some rows of the table as flags, `--config`, and which of several networks is meant.
+pub struct Flags<R> {
+    line: CommandLine,
+    network: Option<String>,
+    rows: PhantomData<R>,
+}
 
 impl StoreFlags {
     /// Reads the file and the environment, too, in the order of `netd run`.
     ///
     /// # Errors
     /// [`OptionsError`] at the first option that makes no sense, also where it is not the store's:
-    /// one file and one environment serve agent and commands.
+    /// one file and one environment serve agent and commands. Where these name several networks, one
+    /// must be chosen.
     pub fn read(&self, env: &BTreeMap<String, String>) -> Result<StoreOptions, OptionsError> {
-        gather(&self.0, env).map(|options| options.store)
+        let options = gather(&self.line, env)?;
+        let names = || {
+            let names: Vec<&str> = options.networks.iter().map(|one| one.name.as_str()).collect();
+            names.join(", ")
+        };
+        match &self.network {
+            None if options.networks.is_empty() => Ok(options.store),
+            None => Err(OptionsError::Usage(format!(
+                "which network? choose one of {} with --network",
+                names()
+            ))),
+            Some(name) => match options.networks.iter().find(|one| one.name == *name) {
+                Some(network) => Ok(network.store(&options.store)),
+                None if options.networks.is_empty() => {
+                    let network = Named::read(name).map_err(OptionsError::Usage)?;
+                    Ok(network.store(&options.store))
+                }
+                None => Err(OptionsError::Usage(format!(
+                    "there is no network {name} in --networks: choose one of {}",
+                    names()
+                ))),
+            },
+        }
     }
 }
 
@@ -69,28 +99,32 @@ impl RunDirFlags {
     /// # Errors
     /// As [`StoreFlags::read`].
     pub fn read(&self, env: &BTreeMap<String, String>) -> Result<PathBuf, OptionsError> {
-        gather(&self.0, env).map(|options| options.run_dir)
+        gather(&self.line, env).map(|options| options.run_dir)
     }
 }
 
 impl<R> Default for Flags<R> {
     fn default() -> Self {
-        Self(CommandLine::default(), PhantomData)
+        Self { line: CommandLine::default(), network: None, rows: PhantomData }
     }
 }
 
 impl<R> fmt::Debug for Flags<R> {
     /// The options that were given; one of them may be a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.given.iter().map(|(name, _)| name)).finish()
+        f.debug_set().entries(self.line.given.iter().map(|(name, _)| name)).finish()
     }
 }
 
 impl<R: Rows> Args for Flags<R> {
     fn augment_args(command: Command) -> Command {
         let file = flag(CONFIG, "FILE", "a TOML file of options");
+        let network = R::has("etcd-prefix").then(|| {
+            let help = "which of several networks: its keys are below PREFIX/NAME";
+            flag(NETWORK, "NAME", help).long("network")
+        });
         let of_table = rows::<R>().map(|(row, word)| flag(row.name, word, row.help));
-        command.arg(file).args(of_table)
+        command.arg(file).args(of_table).args(network)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -108,7 +142,8 @@ impl<R: Rows> FromArgMatches for Flags<R> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Usage> {
         let value = |name: &str| matches.get_one::<String>(name).cloned();
         let given = rows::<R>().filter_map(|(row, _)| Some((row.name, value(row.name)?)));
-        self.0 = CommandLine { given: given.collect(), config: value(CONFIG), request: None };
+        self.line = CommandLine { given: given.collect(), config: value(CONFIG), request: None };
+        self.network = R::has("etcd-prefix").then(|| value(NETWORK)).flatten();
         Ok(())
     }
 }

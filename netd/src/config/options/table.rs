@@ -61,6 +61,9 @@ use Value::{List, Many, One, Refused, Switch};
 const KUBERNETES: &str = "netd takes subnets from etcd only and has no Kubernetes mode: leave it out, and use flanneld \
      for a cluster whose nodes hold the subnets";
 
+const WATCH: &str =
+    "netd is in the networks that it is told at its start: name them with --networks";
+
 fn read<T: FromStr>(slot: &mut Option<T>, text: &str) -> bool {
     let value: Option<T> = text.parse().ok();
     let fine = value.is_some() || text.is_empty();
@@ -93,6 +96,12 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         One("PREFIX"),
         Word(|o| &mut o.store.etcd_prefix),
         "where network configuration and subnets are [/coreos.com/network]",
+    ),
+    row(
+        "networks",
+        List("NAMES"),
+        By(Draft::networks),
+        "be in these networks, whose keys are below PREFIX/NAME; NAME=PREFIX: below that one",
     ),
     row("etcd-keyfile", One("FILE"), File(|o| &mut o.store.etcd_keyfile), "the client's key (PEM)"),
     row(
@@ -146,6 +155,12 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         "where the subnet is written for others [/run/flannel/subnet.env]",
     ),
     row(
+        "subnet-dir",
+        One("DIR"),
+        Path(|o| &mut o.subnet_dir),
+        "the same with --networks: NAME.env of each [/run/flannel/networks]",
+    ),
+    row(
         "subnet-lease-renew-margin",
         One("MINUTES"),
         By(Draft::renew_margin),
@@ -156,6 +171,12 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         Switch,
         On(|o, on| o.ip_masq = on),
         "masquerade what leaves the network of the cluster [false]",
+    ),
+    row(
+        "ip-masq-exclude",
+        Many("CIDR"),
+        By(Draft::ip_masq_exclude),
+        "no source is masqueraded between the cluster and this network; may be repeated",
     ),
     row(
         "ip-masq-fully-random-disable",
@@ -180,6 +201,12 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         Switch,
         On(|o, on| o.blackhole_route = on),
         "keep a blackhole route for the own subnet [false]",
+    ),
+    row(
+        "vxlan-tx-checksum",
+        One("on|off"),
+        By(Draft::vxlan_tx_checksum),
+        "off: finish checksums before VXLAN, for hardware that cannot in it [as it is found]",
     ),
     row(
         "healthz-ip",
@@ -213,6 +240,8 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         "what must survive a reboot [/var/lib/netd]",
     ),
     row("run-dir", One("DIR"), Path(|o| &mut o.run_dir), "sockets [/run/netd]"),
+    row("standalone", Switch, On(|o, on| o.standalone = on), "no cluster: networks alone [false]"),
+    row("avoid", List("CIDRS"), By(Draft::avoid), "never a network's subnet, comma separated"),
     row(
         "extension-shell",
         Switch,
@@ -238,6 +267,8 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         "flannel's log level: 0 is info, 1 to 4 debug, from 5 on trace",
     ),
     row("subnet-ttl", One("SECONDS"), By(Draft::subnet_ttl), ""),
+    row("extension-timeout", One("SECONDS"), By(Draft::extension_timeout), ""),
+    row("missing-ttl", One("SECONDS"), By(Draft::missing_ttl), ""),
     without_effect("vmodule", One("TEXT")),
     without_effect("log_backtrace_at", One("TEXT")),
     without_effect("logtostderr", Switch),
@@ -250,6 +281,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         By(|_, v| if v == "false" { Ok(()) } else { Err(KUBERNETES.to_owned()) }),
         "",
     ),
+    row("watch-networks", Refused, Never(WATCH), ""),
     of_kubernetes("kube-api-url"),
     of_kubernetes("kubeconfig-file"),
     of_kubernetes("kube-annotation-prefix"),
@@ -261,31 +293,4 @@ pub(super) const OPTIONS: &[OptionRow] = &[
 pub(super) fn find(name: &str) -> Option<&'static OptionRow> {
     let same = |row: &&OptionRow| row.name == name || row.name.replace('-', "_") == name;
     OPTIONS.iter().find(same)
-}
-
-/// What `netd run --help` prints.
-#[must_use]
-pub fn usage() -> String {
-    let mut text = "Run the agent: lease a subnet, connect it with all others, keep it so\n\n\
-        Usage: netd run [OPTIONS]\n       netd -OPTION ...   (as flanneld is called)\n\n\
-        One dash or two; --option value or --option=value; a switch alone is true.\n\
-        The same options as variables (NETD_ETCD_PREFIX, FLANNELD_ETCD_PREFIX) and as keys of the\n\
-        file of --config (etcd-prefix = \"/a\"). The command line comes before variables, NETD_\n\
-        before FLANNELD_, and all of them before the file.\n\nOptions:\n"
-        .to_owned();
-    let mut add = |name: &str, value: &str, help: &str| {
-        let left = format!("--{name} {value}");
-        text.push_str(&format!("  {:32} {help}\n", left.trim_end()));
-    };
-    add("config", "FILE", "a TOML file of options");
-    for row in OPTIONS.iter().filter(|row| !row.help.is_empty()) {
-        let value = match row.value {
-            Switch | Refused => "",
-            One(word) | Many(word) | List(word) => word,
-        };
-        add(row.name, value, row.help);
-    }
-    add("version", "", "print the version and end");
-    add("help", "", "print this and end");
-    text
 }

@@ -44,6 +44,19 @@ fn without_options_everything_is_as_with_flanneld() {
 }
 
 #[test]
+fn hosts_may_be_missing_for_a_day_at_least_however_short_leases_are() {
+    let hours = |hours: u64| std::time::Duration::from_secs(hours * 3600);
+    for (line, window) in [
+        ("", hours(24)),
+        ("-subnet-ttl=60", hours(24)),
+        ("-subnet-ttl=172800", hours(48)),
+        ("-missing-ttl=7200 -subnet-ttl=60", hours(2)),
+    ] {
+        assert_eq!(read(line, &[]).unwrap().window(), window, "{line}");
+    }
+}
+
+#[test]
 fn the_command_line_comes_before_netds_variables_those_before_flannels_and_all_before_the_file() {
     let (_dir, path) = file("etcd-prefix = '/f'\nip_masq = true\niface = ['a', 'b']\nlog = 'warn'");
     let line = format!("--config={path}");
@@ -68,6 +81,52 @@ fn the_command_line_comes_before_netds_variables_those_before_flannels_and_all_b
 }
 
 #[test]
+fn each_of_several_networks_has_keys_and_a_file_of_its_own() {
+    let line = "-networks=blue,green,old=/coreos.com/network -etcd-prefix=/coreos.com/network/";
+    let each = read(line, &[]).unwrap().each();
+    let told: Vec<_> = each
+        .iter()
+        .map(|of| (of.network.as_deref(), of.store.etcd_prefix.as_str(), of.subnet_file.to_str()))
+        .collect();
+    let file = |name: &str| format!("/run/flannel/networks/{name}.env");
+    assert_eq!(
+        told,
+        [
+            (Some("blue"), "/coreos.com/network/blue", Some(file("blue").as_str())),
+            (Some("green"), "/coreos.com/network/green", Some(file("green").as_str())),
+            (Some("old"), "/coreos.com/network", Some(file("old").as_str())),
+        ]
+    );
+    let one = read("-networks= -subnet-dir=/x", &[]).unwrap();
+    assert_eq!(one.each(), std::slice::from_ref(&one));
+    let (_dir, path) = self::file("networks = ['a', 'b']\nsubnet-dir = '/x'");
+    let each = read(&format!("--config={path}"), &[]).unwrap().each();
+    assert_eq!(each[1].subnet_file.to_str(), Some("/x/b.env"));
+}
+
+#[test]
+fn networks_whose_names_or_keys_cannot_be_are_refused() {
+    for (line, says) in [
+        ("-networks=blue,blue", "network blue is named twice"),
+        ("-networks=../x", "\"../x\" is no name of a network"),
+        ("-networks=a=", "--networks: \"a=\" has no prefix after the name: write NAME=PREFIX"),
+        ("-networks=a=x=y", "--networks: \"a=x=y\" has no prefix"),
+        ("-networks=,", "--networks: \"\" is no name of a network"),
+        ("-networks=a,,b", "--networks: \"\" is no name of a network"),
+        ("-avoid=10.0.0.1/24", "--avoid: \"10.0.0.1/24\" has host bits; write 10.0.0.0/24"),
+        ("-standalone -networks=a", "--networks is given with --standalone"),
+        ("-networks=subnets2", "where those of --etcd-prefix /coreos.com/network are"),
+        ("-networks=config", "give it another name, or another prefix by config=PREFIX"),
+        ("-networks=a,b=/coreos.com/network/a", "where those of network a are"),
+        ("-networks=a=/netd/v1/x", "one in the other"),
+        ("-watch-networks", "name them with --networks"),
+    ] {
+        let error = read(line, &[]).unwrap_err().to_string();
+        assert!(error.contains(says), "{line}: {error}");
+    }
+}
+
+#[test]
 fn a_bad_flag_is_bad_usage_and_a_bad_variable_or_file_is_bad_configuration() {
     for (line, says) in [
         ("-etcd-endpoint=x", "there is no option --etcd-endpoint"),
@@ -78,6 +137,10 @@ fn a_bad_flag_is_bad_usage_and_a_bad_variable_or_file_is_bad_configuration() {
         ("-subnet-lease-renew-margin=1440", "1 to 1439"),
         ("-public-ip=10.0.0", "--public-ip: \"10.0.0\" is no such address"),
         ("-iface-regex=(", "is no regular expression"),
+        ("-vxlan-tx-checksum=false", "\"false\" is neither on nor off"),
+        ("-ip-masq-exclude=10.0.0.0", "is no network; write one as"),
+        ("-ip-masq-exclude=10.0.0.1/8", "has host bits; write 10.0.0.0/8"),
+        ("-ip-masq-exclude=::/0", "leave --ip-masq out"),
         ("-kube-subnet-mgr", "has no Kubernetes mode"),
         ("-kubeconfig-file /x", "has no Kubernetes mode"),
         ("-net-config-path=/x", "has no Kubernetes mode"),
@@ -87,6 +150,7 @@ fn a_bad_flag_is_bad_usage_and_a_bad_variable_or_file_is_bad_configuration() {
         ("-iptables-resync=31536001", "from 1 to 31536000 (a year)"),
         ("-subnet-ttl=18446744073709551615", "from 2 to 31536000 (a year)"),
         ("-subnet-ttl=1", "from 2 to 31536000"),
+        ("-missing-ttl=1", "from 2 to 31536000"),
     ] {
         let error = read(line, &[]).unwrap_err();
         assert!(matches!(error, OptionsError::Usage(_)), "{line}: {error:?}");
@@ -121,6 +185,7 @@ fn options_that_contradict_each_other_are_refused() {
         ("-etcd-own-prefix /coreos.com/network/netd", "one in the other"),
         ("-etcd-own-prefix /coreos.com", "one in the other"),
         ("-etcd-keyfile /k", "belong together"),
+        ("-ip-masq-exclude 10.0.0.0/8", "without ip-masq"),
         ("-etcd-password x", "without etcd-username"),
     ] {
         let error = read(line, &[]).unwrap_err();

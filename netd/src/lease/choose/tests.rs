@@ -1,3 +1,5 @@
+mod left;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -16,6 +18,8 @@ struct Cluster {
     leases: Vec<Entry>,
     hosts: Vec<Entry>,
     missing: BTreeSet<SubnetKey>,
+    /// Whether containers have addresses of the previous subnet.
+    used: bool,
 }
 
 fn keys() -> Keyspace {
@@ -60,15 +64,24 @@ impl Cluster {
         self
     }
 
+    fn wanted(&self, previous: Option<&str>) -> Wanted {
+        Wanted {
+            value: LeaseValue::new(US.parse().unwrap()),
+            previous: previous.map(key),
+            is_used: self.used,
+            missing: self.missing.clone(),
+            time_to_live: crate::lease::TIME_TO_LIVE,
+            is_kept: true,
+        }
+    }
+
     /// What is chosen: `keep SUBNET`, `create SUBNET`, `create SUBNET instead of SUBNET`, `none`.
     fn choice(&self, config: &str, previous: Option<&str>, random: u128) -> String {
         let leased = Leased::read(&keys(), self.leases.clone());
         let claims = Claims::read(&keys(), &self.hosts);
         let config = NetworkConfig::parse(config.as_bytes()).unwrap();
-        let host = host();
-        let public_ip = US.parse().unwrap();
-        let (missing, previous) = (self.missing.clone(), previous.map(key));
-        let asking = Asking { host: &host, public_ip, previous, missing: &missing, session: None };
+        let (host, wanted) = (host(), self.wanted(previous));
+        let asking = Asking { host: &host, wanted: &wanted, session: None };
         match choose(&leased, &claims, &config, &asking, || random) {
             Choice::Keep(lease) => format!("keep {}", lease.subnet),
             Choice::Create { subnet, instead_of: None } => format!("create {subnet}"),
@@ -129,9 +142,14 @@ fn of_two_hosts_with_one_address_each_has_its_own_lease() {
 fn another_running_host_with_the_same_machine_id_is_found() {
     let claims = |cluster: Cluster| Claims::read(&keys(), &cluster.hosts);
     let alive = |boot: &str| claims(Cluster::default().alive("us", boot));
-    assert!(twin(&alive("another boot"), &host()).is_some());
-    assert!(twin(&alive("boot"), &host()).is_none());
-    assert!(twin(&claims(Cluster::default()), &host()).is_none());
+    let (here, there) = (US.parse().unwrap(), ANOTHER.parse().unwrap());
+    assert!(twin(&alive("another boot"), &host(), here).is_some());
+    assert!(twin(&alive("boot"), &host(), here).is_none());
+    assert!(twin(&claims(Cluster::default()), &host(), here).is_none());
+    // At our address by our name: this host, of before it was booted.
+    assert!(twin(&alive("another boot"), &host(), there).is_none());
+    let renamed = Host { name: "renamed".into(), ..host() };
+    assert!(twin(&alive("another boot"), &renamed, there).is_some());
 }
 
 #[test]
@@ -198,15 +216,9 @@ fn every_subnet_of_the_range_is_given_out_and_then_none() {
 fn a_lease_as_large_as_the_network_is_named_where_nothing_is_free() {
     let config = NetworkConfig::parse(CONFIG.as_bytes()).unwrap();
     let said = |cluster: Cluster| {
+        let (host, wanted) = (host(), cluster.wanted(None));
         let leased = Leased::read(&keys(), cluster.leases);
-        let host = host();
-        let asking = Asking {
-            host: &host,
-            public_ip: US.parse().unwrap(),
-            previous: None,
-            missing: &Default::default(),
-            session: None,
-        };
+        let asking = Asking { host: &host, wanted: &wanted, session: None };
         let choice = choose(&leased, &Claims::default(), &config, &asking, || 0);
         let Choice::Exhausted(why) = choice else { panic!("{choice:?}") };
         crate::lease::AcquireError::exhausted(&why).to_string()

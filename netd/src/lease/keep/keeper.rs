@@ -18,6 +18,17 @@ pub enum Status {
     },
 }
 
+impl Status {
+    /// The lease, where it is ours.
+    #[must_use]
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Lost { .. } => None,
+        }
+    }
+}
+
 /// Keeps a lease in tasks of its own until it is dropped.
 #[derive(Debug)]
 pub struct Keeper {
@@ -28,7 +39,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// How the lease is; the first value is `Held`.
+    /// How the lease is.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()

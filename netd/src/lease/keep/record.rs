@@ -86,7 +86,7 @@ impl Keeping {
         let crate::lease::Leases { store, keys, host } = &self.leases;
         let ours = format!("{}{}/", keys.hosts(), host.machine_id);
         let claims = Claims::read(keys, &store.list(&ours).await?.entries);
-        if let Some(twin) = twin(&claims, host) {
+        if let Some(twin) = twin(&claims, host, self.held.value.public_ip) {
             let (other, at) = (&twin.host, twin.public_ip);
             tracing::warn!(other, %at, "another host has this one's machine id: no record is written");
             return Ok(false);

@@ -1,11 +1,12 @@
 //! What a change of our key means. Pure.
 
+use super::Status;
 use crate::lease::{Held, LeaseValue};
 use crate::store::Change;
 
 /// How our key stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::lease) enum Standing {
     /// It is ours.
     Ours,
     /// It is not there.
@@ -15,6 +16,15 @@ pub(super) enum Standing {
 }
 
 impl Standing {
+    /// As others are told.
+    pub(super) fn status(&self, held: &Held) -> Status {
+        match self {
+            Self::Ours => Status::Held(held.clone()),
+            Self::Other(reason) => Status::Lost { reason: reason.clone() },
+            Self::Absent => Status::Lost { reason: "its key was deleted".to_owned() },
+        }
+    }
+
     /// What a change of our key means. A lease that an administrator wrote anew without a lease of
     /// the store's, with our address in it, is ours and has become a reservation.
     pub(super) fn of(held: &Held, change: &Change) -> Self {

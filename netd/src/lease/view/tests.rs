@@ -6,13 +6,14 @@ const OTHER: &str = r#"{"PublicIP":"1.2.3.5","PublicIPv6":null,"BackendType":"vx
 
 fn view() -> View {
     let keys = Keyspace::new("/coreos.com/network", "/netd/v1").unwrap();
-    View::new(keys, "10.5.1.0-24".parse().unwrap(), ClusterView::default())
+    View::new(keys, "10.5.1.0-24".parse().unwrap(), Known::default())
 }
 
 impl View {
     fn take(&mut self, news: Followed) -> Vec<ClusterEvent> {
         match news {
             Followed::Listed(listing) => self.reset(listing, false),
+            Followed::Anew(listing) => self.reset(listing, true),
             Followed::Changed(changes) => self.changed(changes),
         }
     }
@@ -20,7 +21,7 @@ impl View {
     /// A listing of a store that was built anew.
     fn anew(&mut self, entries: &[(&str, &str)]) -> Vec<ClusterEvent> {
         let Followed::Listed(listing) = listed(entries) else { panic!() };
-        self.reset(listing, true)
+        self.take(Followed::Anew(listing))
     }
 }
 
@@ -53,12 +54,15 @@ fn deleted(name: &str) -> Followed {
 
 fn peer(name: &str, value: &str) -> Peer {
     let value = LeaseValue::decode(value.as_bytes()).unwrap();
-    Peer { subnet: name.parse().unwrap(), value, revision: 1 }
+    Peer { subnet: name.parse().unwrap(), value, revision: 1, session: None }
 }
 
 fn reset(peers: &[(&str, &str)]) -> ClusterEvent {
-    let peers = peers.iter().map(|(name, value)| peer(name, value));
-    let peers = peers.map(|peer| (peer.subnet, peer)).collect();
+    all(&peers.iter().map(|(name, value)| peer(name, value)).collect::<Vec<_>>())
+}
+
+fn all(peers: &[Peer]) -> ClusterEvent {
+    let peers = peers.iter().map(|peer| (peer.subnet, peer.clone())).collect();
     ClusterEvent::Reset(ClusterView { peers })
 }
 
@@ -150,7 +154,7 @@ fn hosts_that_a_store_which_was_built_anew_does_not_know_stay_until_they_are_the
     let all = [("10.5.2.0-24", VALUE), ("10.5.3.0-24", VALUE), ("10.5.4.0-24", VALUE)];
     assert_eq!(events, [reset(&all)]);
     assert_eq!(
-        view.missing(),
+        *view.missing(),
         ["10.5.3.0-24", "10.5.4.0-24"].map(|key| key.parse().unwrap()).into()
     );
     // The same as before: it was never gone.
@@ -159,6 +163,11 @@ fn hosts_that_a_store_which_was_built_anew_does_not_know_stay_until_they_are_the
     assert_eq!(view.give_up(), [ClusterEvent::Deleted("10.5.4.0-24".parse().unwrap())]);
     assert_eq!(view.anew(&[]), [reset(&all[..2])]);
     assert_eq!(view.take(listed(&[])), [reset(&[])]);
+}
+
+/// A host whose lease lives by a session.
+fn living(name: &str, value: &str) -> Peer {
+    Peer { session: Some(Session(7)), ..peer(name, value) }
 }
 
 /// A lease that lives by a session.
@@ -173,12 +182,13 @@ fn a_host_whose_lease_has_ended_counts_as_there_for_a_time_or_until_its_subnet_i
     let subnet = "10.5.2.0-24".parse().unwrap();
     view.take(put("10.5.2.0-24", VALUE));
     assert_eq!(view.session(&key("10.5.2.0-24")), None, "a reservation ends by no session");
-    view.take(leased("10.5.2.0-24", VALUE));
+    let renewed = [ClusterEvent::Renewed(living("10.5.2.0-24", VALUE))];
+    assert_eq!(view.take(leased("10.5.2.0-24", VALUE)), renewed);
     assert_eq!(view.session(&key("10.5.2.0-24")), Some((subnet, Session(7))));
     view.lapse(subnet, until);
     assert_eq!(view.take(deleted("10.5.2.0-24")), []);
-    assert_eq!(view.take(listed(&[])), [reset(&[("10.5.2.0-24", VALUE)])]);
-    assert_eq!((view.lapsed(), view.next_end()), ([subnet].into(), Some(until)));
+    assert_eq!(view.take(listed(&[])), [all(&[living("10.5.2.0-24", VALUE)])]);
+    assert_eq!((view.lapsed(), view.next_end()), ([(subnet, until)].into(), Some(until)));
     assert_eq!(view.expire(Duration::from_secs(59)), []);
     assert_eq!(view.take(leased("10.5.2.0-24", VALUE)), [], "it is back");
     assert!(view.lapsed().is_empty());
@@ -188,17 +198,46 @@ fn a_host_whose_lease_has_ended_counts_as_there_for_a_time_or_until_its_subnet_i
 }
 
 #[test]
+fn a_host_that_is_gone_from_a_listing_counts_as_there_if_its_lease_ended_by_itself() {
+    let until = Duration::from_secs(60);
+    let names = ["10.5.2.0-24", "10.5.3.0-24", "10.5.4.0-24", "10.5.5.0-24"];
+    let [here, ended, given_back, moved] = names.map(|name| name.parse().unwrap());
+    let mut peers = names.map(|name| (name.parse().unwrap(), living(name, VALUE)));
+    peers[3].1.value.public_ip = [1, 2, 3, 9].into();
+    let known = || Known { view: ClusterView { peers: peers.clone().into() }, ..Known::default() };
+    let keys = Keyspace::new("/coreos.com/network", "/netd/v1").unwrap();
+    let mut view = View::new(keys.clone(), "10.5.1.0-24".parse().unwrap(), known());
+    let anew = r#"{"PublicIP":"1.2.3.9","PublicIPv6":null,"BackendType":"vxlan"}"#;
+    let listing = || match listed(&[("10.5.2.0-24", OTHER), ("10.5.6.0-24", anew)]) {
+        Followed::Listed(listing) => listing,
+        Followed::Anew(_) | Followed::Changed(_) => panic!(),
+    };
+    let asked = view.vanished(&listing());
+    assert_eq!(asked, [ended, given_back, moved].map(|subnet| (subnet, Session(7))));
+    [ended, moved].into_iter().for_each(|subnet| view.lapse(subnet, until));
+    let events = view.reset(listing(), false);
+    let now = [peer("10.5.2.0-24", OTHER), living("10.5.3.0-24", VALUE), peer("10.5.6.0-24", anew)];
+    assert_eq!(events, [all(&now)], "{here} is there, {moved} has another lease");
+    assert_eq!(view.lapsed(), [(ended, until)].into());
+    assert_eq!(view.vanished(&listing()), [], "its time is known");
+    // It is not begun anew by an agent that starts again.
+    let store = StoreState { lapsed: view.lapsed(), ..StoreState::default() };
+    let mut view = View::new(keys, "10.5.1.0-24".parse().unwrap(), Known { store, ..known() });
+    assert_eq!(view.expire(until), [ClusterEvent::Deleted(ended)]);
+}
+
+#[test]
 fn a_host_that_has_another_lease_is_not_cut_off() {
     let (mut view, until) = (view(), Duration::from_secs(60));
     let subnet = "10.5.2.0-24".parse().unwrap();
     view.take(leased("10.5.2.0-24", VALUE));
+    assert!(!view.has_another(subnet));
     view.lapse(subnet, until);
     assert_eq!(view.take(deleted("10.5.2.0-24")), []);
-    let moved = [ClusterEvent::Deleted(subnet), ClusterEvent::Put(peer("10.5.3.0-24", VALUE))];
+    let moved = [ClusterEvent::Deleted(subnet), ClusterEvent::Put(living("10.5.3.0-24", VALUE))];
     assert_eq!(view.take(leased("10.5.3.0-24", VALUE)), moved);
     view.take(leased("10.5.2.0-24", VALUE));
-    view.lapse(subnet, until);
-    assert_eq!(view.take(deleted("10.5.2.0-24")), [ClusterEvent::Deleted(subnet)]);
+    assert!(view.has_another(subnet));
 }
 
 #[test]

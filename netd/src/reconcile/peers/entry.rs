@@ -28,6 +28,11 @@ impl Entry {
         self.found.as_ref().ok().filter(|_| self.refused.is_none())
     }
 
+    /// Whether the kernel has refused what is to lead to it.
+    pub(in crate::reconcile) fn is_refused(&self) -> bool {
+        self.retry.is_some()
+    }
+
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         self.wanted().into_iter().flat_map(Place::all)
     }

@@ -50,7 +50,7 @@ fn subnet(number: usize) -> SubnetKey {
 
 fn peer(number: usize, mac: u8, at: usize, revision: i64) -> (Peer, NetState) {
     let value = LeaseValue::new(ADDRESSES[at].into());
-    let peer = Peer { subnet: subnet(number), value, revision };
+    let peer = Peer { subnet: subnet(number), value, revision, session: None };
     let (link, base) = (LinkName::new(DEVICE).unwrap(), peer.subnet.v4.network().into());
     let mac = netstate::Mac([2, 0, 0, 0, 0, mac]);
     let mut wanted = NetState::default();
@@ -76,6 +76,8 @@ fn kernel() -> Sim {
         local: Some([192, 0, 2, 1].into()),
         learning: false,
         gbp: false,
+        proxy: false,
+        tx_checksum: None,
     });
     let mut device = NetState::default();
     device.add_link(Link::new(name, kind));

@@ -7,7 +7,7 @@ fn mixed(subnet: &str, mac: u8, at: u8, revision: i64) -> Peer {
     let of = peer(mac, "vxlan");
     let mut value = of.value;
     value.public_ip = [10, 0, 0, at].into();
-    Peer { subnet: subnet.parse().unwrap(), value, revision }
+    Peer { subnet: subnet.parse().unwrap(), value, revision, session: None }
 }
 
 fn fdb() -> String {

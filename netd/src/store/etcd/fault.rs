@@ -17,6 +17,7 @@ mod code {
     pub(super) const DEADLINE_EXCEEDED: i32 = 4;
     pub(super) const NOT_FOUND: i32 = 5;
     pub(super) const PERMISSION_DENIED: i32 = 7;
+    pub(super) const OUT_OF_RANGE: i32 = 11;
     pub(super) const UNAVAILABLE: i32 = 14;
     pub(super) const UNAUTHENTICATED: i32 = 16;
 }
@@ -44,6 +45,13 @@ pub(super) fn of(error: &etcd_client::Error) -> Fault {
             Fault::Refused(error.to_string())
         }
     }
+}
+
+/// Whether etcd does not know what is asked for, as it is of a revision that was compacted or has
+/// never been.
+pub(super) fn is_out_of_range(error: &etcd_client::Error) -> bool {
+    let etcd_client::Error::GRpcStatus(status) = error else { return false };
+    i32::from(status.code()) == code::OUT_OF_RANGE
 }
 
 /// What a status means. One with a source comes from the connection, not from etcd.

@@ -1,6 +1,6 @@
 //! Watches.
 
-use etcd_client::{Client, EventType, WatchOptions, WatchResponse, WatchStream};
+use etcd_client::{Client, EventType, GetOptions, WatchOptions, WatchResponse, WatchStream};
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::{Etcd, LARGEST_ANSWER, entry, fault, history_of, revision_of};
@@ -8,7 +8,7 @@ use crate::store::{Change, Error, Event, Fault, Position, Revision};
 
 /// Where a watch is.
 enum State {
-    Begin,
+    Begin(Position),
     Running { watch: Box<WatchStream>, known: Revision },
     Ended,
 }
@@ -19,9 +19,10 @@ pub(super) fn stream(
     prefix: String,
     after: Position,
 ) -> BoxStream<'static, Result<Event, Error>> {
-    stream::unfold((etcd, prefix, State::Begin), move |(etcd, prefix, state)| async move {
+    let start = (etcd, prefix, State::Begin(after));
+    stream::unfold(start, |(etcd, prefix, state)| async move {
         let next = match state {
-            State::Begin => begin(&etcd, &prefix, after).await,
+            State::Begin(after) => begin(&etcd, &prefix, &after).await,
             State::Running { watch, known } => run(&etcd, &prefix, watch, known).await,
             State::Ended => None,
         };
@@ -32,7 +33,7 @@ pub(super) fn stream(
 
 type Next = Option<(Result<Event, Error>, State)>;
 
-async fn begin(etcd: &Etcd, prefix: &str, from: Position) -> Next {
+async fn begin(etcd: &Etcd, prefix: &str, from: &Position) -> Next {
     let after = from.revision;
     let opened = etcd
         .call(&format!("watch {prefix}"), async |client: Client| {
@@ -40,32 +41,64 @@ async fn begin(etcd: &Etcd, prefix: &str, from: Position) -> Next {
                 .with_prefix()
                 .with_start_revision(after + 1)
                 .with_progress_notify();
-            let mut client = client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
-            let mut watch = client.watch(prefix, Some(options)).await?;
+            let mut watching = client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
+            let mut watch = watching.watch(prefix, Some(options)).await?;
             let first = watch.message().await?;
-            Ok((watch, first))
+            // Not before: the watch of a store that is replaced after it was asked would not tell.
+            let past = past(&client, from).await?;
+            let mut revision = first.as_ref().map_or(0, |first| revision_of(first.header()));
+            if first.is_some() && revision < after {
+                // A member may lag behind the others, for whom it answers here.
+                let options = Some(GetOptions::new().with_count_only());
+                revision = revision_of(client.kv_client().get(prefix, options).await?.header());
+            }
+            Ok((watch, first, past, revision))
         })
         .await;
-    let (watch, first) = match opened {
-        Ok((watch, Some(first))) => (Box::new(watch), first),
-        Ok((_, None)) => return failed(prefix, closed()),
+    let (watch, first, past, revision) = match opened {
+        Ok((watch, Some(first), past, revision)) => (Box::new(watch), first, past, revision),
+        Ok((_, None, ..)) => return failed(prefix, closed()),
         Err(error) => return Some((Err(error), State::Ended)),
     };
+    // From a revision in the future etcd would wait for ever.
+    let history = history_of(first.header());
+    if let Some(reason) = from.contradiction(revision, history) {
+        return Some((Ok(Event::Anew(reason)), State::Ended));
+    }
     if let Some(end) = end_of(prefix, &first) {
         return end;
     }
-    // From a revision in the future etcd would wait for ever, and a store that was rebuilt may
-    // have got there again with another history.
-    let revision = revision_of(first.header());
-    let (before, history) = (from.history, history_of(first.header()));
-    if revision < after {
-        return resync(format!("the revision of etcd went back from {after} to {revision}"));
-    }
-    if before != 0 && history != before {
-        return resync(format!("etcd is another cluster: {history:x} in place of {before:x}"));
+    match past {
+        Past::Same => {}
+        Past::Forgotten => return resync(format!("etcd has forgotten revision {after}")),
+        Past::Another(key, at) => {
+            let reason = format!("{key} is not what it was at revision {at}");
+            return Some((Ok(Event::Anew(reason)), State::Ended));
+        }
     }
     let item = Event::Changes { revision: after, changes: Vec::new() };
     Some((Ok(item), State::Running { watch, known: after }))
+}
+
+/// What etcd knows of a point in its history.
+enum Past {
+    /// The witness was there.
+    Same,
+    /// Another entry or none was there, of this key and at this revision.
+    Another(String, Revision),
+    /// It does not know any more.
+    Forgotten,
+}
+
+async fn past(client: &Client, from: &Position) -> Result<Past, etcd_client::Error> {
+    let Some((witness, at)) = from.question() else { return Ok(Past::Same) };
+    let options = GetOptions::new().with_revision(at);
+    match client.kv_client().get(witness.key.as_str(), Some(options)).await {
+        Ok(answer) if answer.kvs().first().map(entry).as_ref() == Some(witness) => Ok(Past::Same),
+        Ok(_) => Ok(Past::Another(witness.key.clone(), at)),
+        Err(error) if fault::is_out_of_range(&error) => Ok(Past::Forgotten),
+        Err(error) => Err(error),
+    }
 }
 
 async fn run(etcd: &Etcd, prefix: &str, mut watch: Box<WatchStream>, known: Revision) -> Next {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::store::{Change, Position, Revision};
+use crate::store::{Change, Event, Position, Revision};
 
 /// How many revisions are remembered.
 const REMEMBERED: usize = 4096;
@@ -21,9 +21,15 @@ pub(super) struct Feed {
 
 /// What happened since a revision.
 pub(super) enum Since {
-    Nothing { next_end: Option<Duration> },
-    Changes { revision: Revision, changes: Vec<Change> },
-    Resync(String),
+    Nothing {
+        next_end: Option<Duration>,
+    },
+    Changes {
+        revision: Revision,
+        changes: Vec<Change>,
+    },
+    /// The watch ends so.
+    Ended(Event),
 }
 
 impl Feed {
@@ -32,7 +38,7 @@ impl Feed {
     }
 
     pub(super) fn position(&self) -> Position {
-        Position { revision: self.revision, history: self.history }
+        Position { history: self.history, ..self.revision.into() }
     }
 
     pub(super) fn next_end(&self) -> Option<Duration> {
@@ -57,17 +63,14 @@ impl Feed {
         }
     }
 
-    pub(super) fn since(&self, after: Position, prefix: &str) -> Since {
-        if after.history != 0 && after.history != self.history {
-            return Since::Resync("it is another store".to_owned());
+    pub(super) fn since(&self, after: &Position, prefix: &str) -> Since {
+        if let Some(reason) = after.contradiction(self.revision, self.history) {
+            return Since::Ended(Event::Anew(reason));
         }
         let after = after.revision;
-        if after > self.revision {
-            let now = self.revision;
-            return Since::Resync(format!("the revision went back from {after} to {now}"));
-        }
         if after < self.forgotten {
-            return Since::Resync(format!("changes up to {} are forgotten", self.forgotten));
+            let reason = format!("changes up to {} are forgotten", self.forgotten);
+            return Since::Ended(Event::Resync(reason));
         }
         let new = self.changes.iter().filter(|(revision, _)| *revision > after);
         let changes: Vec<Change> = new

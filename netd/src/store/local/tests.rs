@@ -60,6 +60,18 @@ async fn of_changes_before_the_start_a_watch_knows_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_killed_process_had_half_made_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let draft = dir.path().join(".store.new");
+    std::fs::write(&draft, "redb").unwrap();
+    let (store, damaged) = Local::open_or_anew(&path).unwrap();
+    assert_eq!(damaged, None);
+    put(&store, "/a", None).await;
+    assert!(path.exists() && !draft.exists());
+}
+
+#[tokio::test]
 async fn a_file_that_is_in_use_or_no_store_is_told_with_its_path() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
@@ -139,4 +151,22 @@ async fn a_file_that_another_process_has_is_not_set_aside() {
     let _store = Local::open(&path).unwrap();
     assert!(Local::open_or_anew(&path).is_err());
     assert!(!aside(&path).exists());
+}
+
+#[tokio::test]
+async fn what_was_set_aside_before_stays_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let mut all = Vec::new();
+    for text in ["one", "two", "three"] {
+        std::fs::write(&path, text).unwrap();
+        let (_, damaged) = Local::open_or_anew_beside_others(&path).unwrap();
+        all.push((text, damaged.unwrap().aside));
+    }
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let names: Vec<String> = all.iter().map(|(_, aside)| name(aside)).collect();
+    assert_eq!(names, ["store.damaged", "store.damaged.1", "store.damaged.2"]);
+    for (text, aside) in &all {
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), *text);
+    }
 }

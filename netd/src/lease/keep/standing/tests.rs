@@ -9,6 +9,7 @@ fn held() -> Held {
         value: LeaseValue::new("1.2.3.4".parse().unwrap()),
         session: Some(Session(7)),
         time_to_live: Duration::from_secs(60),
+        created: 0,
         revision: 5,
         recorded: true,
     }

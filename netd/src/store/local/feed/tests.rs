@@ -9,10 +9,11 @@ fn changes_are_told_by_prefix_and_revision() {
     let mut feed = Feed::new(7, 10, None);
     feed.push(11, None, changed("/a", 11));
     feed.push(12, None, changed("/b", 12));
-    let told = |after: Revision, prefix| match feed.since(after.into(), prefix) {
+    let told = |after: Revision, prefix| match feed.since(&after.into(), prefix) {
         Since::Changes { revision, changes } => format!("{} at {revision}", changes.len()),
         Since::Nothing { .. } => "nothing".to_owned(),
-        Since::Resync(_) => "resync".to_owned(),
+        Since::Ended(Event::Anew(_)) => "anew".to_owned(),
+        Since::Ended(_) => "resync".to_owned(),
     };
     assert_eq!(told(10, "/"), "2 at 12");
     assert_eq!(told(11, "/"), "1 at 12");
@@ -20,9 +21,9 @@ fn changes_are_told_by_prefix_and_revision() {
     assert_eq!(told(11, "/a"), "nothing");
     assert_eq!(told(12, "/"), "nothing");
     assert_eq!(told(9, "/"), "resync");
-    assert_eq!(told(13, "/"), "resync");
-    let another = Position { revision: 12, history: 8 };
-    assert!(matches!(feed.since(another, "/"), Since::Resync(_)));
+    assert_eq!(told(13, "/"), "anew");
+    let another = Position { history: 8, ..12.into() };
+    assert!(matches!(feed.since(&another, "/"), Since::Ended(Event::Anew(_))));
 }
 
 #[test]
@@ -32,8 +33,8 @@ fn who_is_too_far_behind_is_told_to_list_anew() {
     for revision in 1..=last {
         feed.push(revision, None, changed("/a", revision));
     }
-    assert!(matches!(feed.since(4.into(), "/"), Since::Resync(_)));
+    assert!(matches!(feed.since(&4.into(), "/"), Since::Ended(Event::Resync(_))));
     assert!(
-        matches!(feed.since(5.into(), "/"), Since::Changes { revision, .. } if revision == last)
+        matches!(feed.since(&5.into(), "/"), Since::Changes { revision, .. } if revision == last)
     );
 }
