@@ -1,14 +1,19 @@
 # Everything a person or CI runs; each target is a few visible commands.
 
 TARGET  := $(shell uname -m)-unknown-linux-musl
-PLUGINS := none host loopback bridge macvlan portmap firewall host-local static flannel overlay
+PLUGINS := none host loopback bridge macvlan portmap firewall host-local static flannel overlay netd
+
+# Where shells look for completions, below share.
+COMPLETIONS := bash:bash-completion/completions/netd zsh:zsh/site-functions/_netd \
+    fish:fish/vendor_completions.d/netd.fish
 
 # The crates that read what others wrote.
-PARSERS := attach cni drivers ipam kernel netstate plugins
+PARSERS := attach cni drivers ipam kernel netd netstate plugins
 
 DESTDIR ?=
 PREFIX  ?= /usr
 BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
 CNIDIR  ?= /opt/cni/bin
 
 CARGO ?= cargo
@@ -22,24 +27,33 @@ SUDO := sudo --preserve-env
 endif
 export RUST_LIB_BACKTRACE ?= 0
 
-.PHONY: setup build demo test parsers bench hot lint install install-plugins
+# A million inputs or changes: optimised, with the checks of a debug build, beside its dependencies.
+OPTIMISED := CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=false CARGO_INCREMENTAL=0
+
+.PHONY: setup build demo test parsers fleet bench hot lint install install-plugins
 
 build:
 	e2e/setup
 	$(CARGO) build --release --target $(TARGET) -p plugins
 	$(CARGO) build --release --target $(TARGET) -p netd -p e2e --bins
 	$(CARGO) build --profile inject --target $(TARGET) -p plugins --features inject
+	$(CARGO) build --profile inject --target $(TARGET) -p netd --features inject
 
 demo: build
 	$(SUDO) $(BUILD)/demo
 
-test: build parsers
+test: build parsers fleet
 	$(CARGO) test --workspace --no-fail-fast
 
 # Every parser, with a million inputs that were tampered with.
 parsers:
-	PARSER_CASES=1000000 $(CARGO) test --profile parsers --no-fail-fast --lib \
+	PARSER_CASES=1000000 $(OPTIMISED) $(CARGO) test --no-fail-fast --lib \
 	    $(addprefix -p ,$(PARSERS)) any_input
+
+# A thousand hosts of one cluster, with one etcd and simulated kernels but for one.
+fleet:
+	FLEET_HOSTS=1000 $(OPTIMISED) $(CARGO) test -p netd --test cluster \
+	    hosts_that_start_at_once -- --nocapture
 
 # Figures of one run compare with each other; --full attaches 1,000 containers with the peers too.
 bench: build
@@ -62,6 +76,11 @@ install: install-plugins
 	@test -x $(BUILD)/netd || { echo "make install: run 'make build' first" >&2; exit 1; }
 	install -D -m 755 $(BUILD)/netd $(DESTDIR)$(BINDIR)/.netd.new
 	mv -f $(DESTDIR)$(BINDIR)/.netd.new $(DESTDIR)$(BINDIR)/netd
+	$(BUILD)/netd man $(DESTDIR)$(MANDIR)/man1
+	set -e; for of in $(COMPLETIONS); do \
+	    file=$(DESTDIR)$(PREFIX)/share/$${of#*:}; mkdir -p $${file%/*}; \
+	    $(BUILD)/netd completion $${of%%:*} > $$file; \
+	done
 
 install-plugins:
 	@test -x $(BUILD)/plugins || { echo "make install: run 'make build' first" >&2; exit 1; }

@@ -123,7 +123,7 @@ list_messages() {
     local p
     for p in "${@:3}"; do
         BIN=/opt/inject must "$2" "$p" env NETD_INJECT=count
-        sed -n "s/^message$/$1 $2 $p &/p" $STATE/complaints
+        sed -n -E "s/^(message|look)( same)?$/$1 $2 $p \\1/p" $STATE/complaints
     done
 }
 

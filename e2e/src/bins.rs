@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The static target all programs are built for.
 pub const TARGET: &str = if cfg!(target_arch = "aarch64") {
@@ -22,6 +22,19 @@ pub fn program(name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     bail!("the program {name} is not built for {TARGET}: run `make build` first")
+}
+
+/// The path of a program of profile `inject`, which can be made to fail, beside the release.
+///
+/// # Errors
+///
+/// When it is not built; the error says how to.
+pub fn injected(name: &str) -> Result<PathBuf> {
+    let released = program(name)?;
+    let target = released.parent().and_then(|dir| dir.parent()).context("the target directory")?;
+    let path = target.join("inject").join(name);
+    ensure!(path.exists(), "{} is not built: run `make build` first", path.display());
+    Ok(path)
 }
 
 /// As [`program`], `None` when it is not built.

@@ -3,6 +3,8 @@
 //! It is independent of the code under test on purpose, and decides nothing: what a plugin answers
 //! is for the test to judge.
 
+use std::net::IpAddr;
+
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,17 @@ use crate::command::Output;
 use crate::host::{Container, Host};
 use crate::place::Place as _;
 use crate::plugin_set::CNI_BIN;
+
+/// An address of a result, by its place in the list.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn address(result: &Value, index: usize) -> Result<IpAddr> {
+    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
+    let text = text.with_context(|| format!("no address {index} in {result}"))?;
+    Ok(text.split('/').next().unwrap_or_default().parse()?)
+}
 
 /// Calls plugins for one attachment: the parameters of CNI's environment.
 #[derive(Debug, Clone)]

@@ -1,9 +1,12 @@
 //! A real etcd on a host of the lab, and `etcdctl` beside it.
 
+mod follower;
+mod gateway;
 mod member;
 mod secrets;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
@@ -13,10 +16,21 @@ use crate::command::Output;
 use crate::host::Host;
 use crate::place::Place as _;
 use crate::wait::{PATIENCE, wait_until};
+pub use follower::Follower;
+pub use gateway::Stored;
 use member::Member;
 
 /// flannel's prefix where nothing else is said.
 pub const PREFIX: &str = "/coreos.com/network";
+
+/// A lease as flanneld writes it, of a host that does not exist, at 192.0.2.77.
+pub const FOREIGN: &str = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
+
+/// How long members miss their leader before they choose another one.
+pub const ELECTION: Duration = Duration::from_millis(500);
+
+/// Where a backup of it is.
+const SNAPSHOT: &str = "/var/lib/etcd-snapshot";
 
 /// One member or several, their data in the host's memory.
 #[derive(Debug)]
@@ -34,16 +48,17 @@ impl Etcd {
     ///
     /// When it does not, within 20 seconds.
     pub fn start(host: &Host, address: IpAddr) -> Result<Self> {
-        Self::with(host, &[address], false)
+        Self::with(&[(host, address)], ELECTION, false)
     }
 
-    /// The same with one member on each of these addresses of the host.
+    /// The same with a member on each of these hosts' addresses, who choose another leader once they
+    /// have missed it for so long. `etcdctl` is on the first.
     ///
     /// # Errors
     ///
     /// As [`Self::start`].
-    pub fn cluster(host: &Host, addresses: &[IpAddr]) -> Result<Self> {
-        Self::with(host, addresses, false)
+    pub fn cluster(members: &[(&Host, IpAddr)], election: Duration) -> Result<Self> {
+        Self::with(members, election, false)
     }
 
     /// The same with one member that speaks TLS only, asks for certificates, and knows two users:
@@ -55,17 +70,18 @@ impl Etcd {
     /// As [`Self::start`].
     pub fn secured(host: &Host, address: IpAddr) -> Result<Self> {
         secrets::make(host, address)?;
-        let etcd = Self::with(host, &[address], true)?;
-        secrets::USERS.iter().try_for_each(|words| etcd.ctl(words).map(drop))?;
+        let etcd = Self::with(&[(host, address)], ELECTION, true)?;
+        etcd.make_users()?;
         Ok(etcd)
     }
 
-    fn with(host: &Host, addresses: &[IpAddr], secured: bool) -> Result<Self> {
-        let members: Result<Vec<Member>> =
-            addresses.iter().map(|own| Member::start(host, *own, addresses, secured)).collect();
-        let members = members?;
+    fn with(places: &[(&Host, IpAddr)], election: Duration, secured: bool) -> Result<Self> {
+        let (host, _) = places.first().context("a member")?;
+        let all: Vec<IpAddr> = places.iter().map(|(_, address)| *address).collect();
+        let start = |place: &(&Host, IpAddr)| Member::start(*place, &all, election, secured);
+        let members = places.iter().map(start).collect::<Result<Vec<Member>>>()?;
         let urls: Vec<&str> = members.iter().map(Member::url).collect();
-        let etcd = Self { host: host.clone(), url: urls.join(","), members, secured };
+        let etcd = Self { host: (*host).clone(), url: urls.join(","), members, secured };
         etcd.wait()?;
         Ok(etcd)
     }
@@ -134,17 +150,8 @@ impl Etcd {
     ///
     /// When a member does not show its counters.
     pub fn received(&self, method: &str) -> Result<u64> {
-        let named = format!("grpc_method=\"{method}\"");
-        let mut sum = 0;
-        for member in self.members.iter().filter(|member| member.runs()) {
-            let metrics = member.metrics(&self.host)?;
-            let of_method = |line: &&str| {
-                line.starts_with("grpc_server_msg_received_total") && line.contains(&named)
-            };
-            let counts = metrics.lines().filter(of_method).filter_map(|l| l.rsplit(' ').next());
-            sum += counts.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        }
-        Ok(sum)
+        let members = self.members.iter().filter(|member| member.runs());
+        members.map(|member| member.received(method)).sum()
     }
 
     /// Kills it and starts it again on its data.
@@ -166,13 +173,68 @@ impl Etcd {
         self.members.iter_mut().try_for_each(Member::kill)
     }
 
-    /// Removes all its data while it is killed.
+    /// Starts it after [`Self::kill`] on an empty disk, with its users where it has some.
     ///
     /// # Errors
     ///
-    /// When there is none.
-    pub fn forget(&self) -> Result<()> {
+    /// As [`Self::start`].
+    pub fn begin_anew(&mut self) -> Result<()> {
+        self.forget()?;
+        self.resume()?;
+        self.make_users()
+    }
+
+    /// Writes all it has to a file of its host ([`Self::begin_from_backup`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ctl`].
+    pub fn save(&self) -> Result<()> {
+        self.ctl(&["snapshot", "save", SNAPSHOT]).map(drop)
+    }
+
+    /// Starts it after [`Self::kill`] with what it had at [`Self::save`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn begin_from_backup(&mut self) -> Result<()> {
+        self.forget()?;
+        for member in &self.members {
+            self.ctl(&member.restore(SNAPSHOT))?;
+        }
+        self.resume()
+    }
+
+    fn forget(&self) -> Result<()> {
         self.host.sh("rm -r /var/lib/etcd/*").map(drop)
+    }
+
+    fn make_users(&self) -> Result<()> {
+        let users = secrets::USERS.iter().filter(|_| self.secured);
+        users.copied().try_for_each(|words| self.ctl(words).map(drop))
+    }
+
+    /// How many changes it has seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ctl`].
+    pub fn revision(&self) -> Result<i64> {
+        let shown = self.ctl(&["get", "/", "-w", "json"])?.json()?;
+        shown.pointer("/header/revision").and_then(Value::as_i64).context("a revision")
+    }
+
+    /// Writes what concerns nobody until it has seen more changes than so many.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ctl`].
+    pub fn pass(&self, revision: i64) -> Result<()> {
+        while self.revision()? <= revision {
+            self.ctl(&["put", "/unrelated", "x"])?;
+        }
+        Ok(())
     }
 
     /// Starts it again after [`Self::kill`], and waits until it serves.
@@ -181,26 +243,8 @@ impl Etcd {
     ///
     /// As [`Self::start`].
     pub fn resume(&mut self) -> Result<()> {
-        self.members.iter_mut().try_for_each(|member| member.run(&self.host))?;
+        self.members.iter_mut().try_for_each(Member::run)?;
         self.wait()
-    }
-
-    /// Kills the member that leads, and gives its URL.
-    ///
-    /// # Errors
-    ///
-    /// When none leads.
-    pub fn kill_leader(&mut self) -> Result<String> {
-        let status = self.ctl(&["endpoint", "status", "-w", "json"])?.json()?;
-        let of = |entry: &Value, path: &str| entry.pointer(path).cloned();
-        let mut entries = status.as_array().context("a list")?.iter();
-        let leads =
-            |entry: &&Value| of(entry, "/Status/leader") == of(entry, "/Status/header/member_id");
-        let url = entries.find(leads).and_then(|entry| entry.get("Endpoint")?.as_str());
-        let url = url.with_context(|| format!("a leader in {status}"))?.to_owned();
-        let member = self.members.iter_mut().find(|member| member.url() == url);
-        member.context("a member at the leader's URL")?.kill()?;
-        Ok(url)
     }
 
     /// Stops it in its tracks ([`Signal::STOP`]) or lets it go on ([`Signal::CONT`]).

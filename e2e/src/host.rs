@@ -1,13 +1,16 @@
 //! Hosts of the lab and the containers on them.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::process::Pid;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::command::{Command, PATH, wait_bounded};
 use crate::lab::Port;
@@ -164,6 +167,23 @@ impl Host {
         &self.inner.logs
     }
 
+    /// Does some work of this process in the host's network: on a thread, with which its namespace ends.
+    pub(crate) fn in_network<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(self.network())?;
+        let on_host = move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .with_context(|| format!("enter the network of {}", self.name()))?;
+            work()
+        };
+        let ended = std::thread::scope(|scope| scope.spawn(on_host).join());
+        ended.map_err(|_| anyhow!("a thread in the network of {} panicked", self.name()))?
+    }
+
+    /// The path of its network's namespace, as the test finds it.
+    fn network(&self) -> String {
+        format!("/proc/{}/ns/net", self.inner.init.as_raw_nonzero())
+    }
+
     fn entry(&self, net: &str) -> Command {
         let init = self.inner.init.as_raw_nonzero();
         let words = [
@@ -191,7 +211,7 @@ impl Place for Host {
     }
 
     fn enter(&self) -> Command {
-        self.entry(&format!("/proc/{}/ns/net", self.inner.init.as_raw_nonzero()))
+        self.entry(&self.network())
     }
 }
 

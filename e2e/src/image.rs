@@ -1,4 +1,4 @@
-//! A container image made on the spot: busybox and the probe, no registry.
+//! A container image made on the spot: busybox, the probe and the C library's `getent`, no registry.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::vm::programs::libraries;
 use crate::{Host, bins, probe};
 
 /// The name that every runtime knows the image by.
@@ -89,6 +90,14 @@ fn fill_root(root: &Path) -> Result<()> {
     for applet in String::from_utf8(applets.stdout)?.lines().filter(|name| *name != "busybox") {
         symlink("busybox", root.join("bin").join(applet))?;
     }
+    let getent = crate::program("getent").context("find getent (package libc-bin)")?;
+    std::fs::copy(&getent, root.join("bin/getent")).context("copy getent")?;
+    for library in libraries(&getent)? {
+        let within = root.join(library.strip_prefix("/")?);
+        std::fs::create_dir_all(within.parent().unwrap_or(root))?;
+        std::fs::copy(&library, within).with_context(|| format!("copy {}", library.display()))?;
+    }
+    std::fs::write(root.join("etc/nsswitch.conf"), "hosts: files dns\n")?;
     std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
     std::fs::write(root.join("etc/group"), "root:x:0:\n")?;
     let probe = root.join(probe::PROGRAM.trim_start_matches('/'));

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::bins;
@@ -64,8 +65,26 @@ impl Node {
     ///
     /// When it cannot be started.
     pub fn resume(&mut self) -> Result<()> {
-        self.agent = Some(self.host.command(&[NETD]).args(&self.options).spawn("netd")?);
+        self.run(NETD, &[])
+    }
+
+    /// The same with another program, and variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resume`].
+    pub fn run(&mut self, program: &str, variables: &[(&str, &str)]) -> Result<()> {
+        let mut command = self.host.command(&[program]).args(&self.options);
+        for (name, value) in variables {
+            command = command.env(name, value);
+        }
+        self.agent = Some(command.spawn("netd")?);
         Ok(())
+    }
+
+    /// Whether the agent runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.agent.as_mut().is_some_and(Process::is_alive)
     }
 
     /// The agent.
@@ -75,6 +94,15 @@ impl Node {
     /// When it is stopped.
     pub fn agent(&mut self) -> Result<&mut Process> {
         self.agent.as_mut().context("the agent is stopped")
+    }
+
+    /// The agent's process.
+    ///
+    /// # Errors
+    ///
+    /// When it is stopped.
+    pub fn pid(&self) -> Result<Pid> {
+        Ok(self.agent.as_ref().context("the agent is stopped")?.pid())
     }
 
     /// Asks the agent to end, and gives its exit status.

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::process::Process;
 
 /// A host or container: something with a network namespace to run commands in.
-pub trait Place {
+pub trait Place: Sync {
     /// The name, for errors and captures.
     fn name(&self) -> String;
 

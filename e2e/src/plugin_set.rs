@@ -64,25 +64,33 @@ pub fn lend_reference(host: &Host, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Installs our plugins in a directory of this machine.
+/// Installs the plugins in a directory of the machine, as users do.
+pub(crate) fn make_install(dir: &Path) -> Result<()> {
+    make(&["install-plugins", &format!("CNIDIR={}", dir.display())])
+}
+
+/// Installs all that `make install` does below a directory of a host.
 ///
 /// # Errors
 ///
-/// When they are not built.
-pub(crate) fn make_install(dir: &Path) -> Result<()> {
+/// When the programs are not built, or `make` fails.
+pub fn install_all(host: &Host, dir: &str) -> Result<()> {
+    make(&["install", &format!("DESTDIR={}", host.path(dir).display())])
+}
+
+fn make(words: &[&str]) -> Result<()> {
     let built = bins::program("plugins")?;
     let build = built.parent().context("the directory of the plugins")?;
     let output = std::process::Command::new("make")
         .args(["--silent", "--directory", concat!(env!("CARGO_MANIFEST_DIR"), "/..")])
-        .arg("install-plugins")
+        .args(words)
         .arg(format!("BUILD={}", build.display()))
-        .arg(format!("CNIDIR={}", dir.display()))
         .env_clear()
         .env("PATH", PATH)
         .output()
-        .context("run make install-plugins")?;
+        .context("run make")?;
     if !output.status.success() {
-        bail!("make install-plugins: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("make {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }

@@ -1,15 +1,17 @@
 //! Test connections: who reaches whom, and as whom.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 
 use crate::bins;
 use crate::host::Host;
 use crate::place::Place;
 use crate::process::Process;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, wait_until};
 
 /// Where the probe program is on hosts, and in the images of containers.
 pub const PROGRAM: &str = "/opt/e2e/e2e-probe";
@@ -35,6 +37,59 @@ pub struct Seen {
     pub source: SocketAddr,
     /// Whom it asked; the wildcard address for UDP servers on all addresses.
     pub destination: SocketAddr,
+}
+
+/// Pings all the time; killed when this is dropped.
+#[derive(Debug)]
+pub struct Pinging(Process);
+
+/// What came of pings.
+#[derive(Debug)]
+pub struct Pinged {
+    /// How many were answered.
+    pub answered: usize,
+    /// Those that were not, by their numbers. What was sent after the last answer is on its way.
+    pub lost: Vec<u64>,
+    /// All that `ping` has printed.
+    pub log: String,
+}
+
+impl Pinging {
+    /// Begins, with so much time between two; waits until the one of that number was answered.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn start(from: &dyn Place, to: IpAddr, pause: Duration, first: u32) -> Result<Self> {
+        let (to, pause) = (to.to_string(), pause.as_secs_f64().to_string());
+        let words = ["busybox", "ping", "-i", &pause, "-W", "1", &to];
+        let mut ping = from.spawn(&format!("ping-{to}"), &words)?;
+        ping.wait_for_log(&format!(" seq={first} "), PATIENCE)?;
+        Ok(Self(ping))
+    }
+
+    /// Ends, once another one was answered.
+    ///
+    /// # Errors
+    ///
+    /// When none is, or `ping` does not end.
+    pub fn end(mut self) -> Result<Pinged> {
+        let last = |log: String| log.lines().filter_map(number).max();
+        let so_far = last(self.0.log());
+        wait_until("another ping is answered", PATIENCE, || last(self.0.log()) > so_far)?;
+        self.0.signal(Signal::INT)?;
+        self.0.wait(PATIENCE)?;
+        let log = self.0.log();
+        let answered: BTreeSet<u64> = log.lines().filter_map(number).collect();
+        let last = *answered.last().with_context(|| format!("an answer in {log}"))?;
+        let lost = (0..last).filter(|number| !answered.contains(number)).collect();
+        Ok(Pinged { answered: answered.len(), lost, log })
+    }
+}
+
+/// Which ping a line answers, from 0.
+fn number(line: &str) -> Option<u64> {
+    line.split_once(" seq=")?.1.split(' ').next()?.parse().ok()
 }
 
 /// Starts a server for tcp and udp on `port` of `place`, on `addresses` (none: all of them), and
@@ -85,7 +140,21 @@ pub fn refusal(from: &dyn Place, proto: Proto, to: (IpAddr, u16)) -> Result<Resu
 ///
 /// When `ping` cannot be run.
 pub fn pings(from: &dyn Place, to: IpAddr) -> Result<bool> {
-    let ping = ["busybox", "ping", "-c", "1", "-W", "1", &to.to_string()];
+    is_answered(from, to, "1")
+}
+
+/// Sends one echo request, which must be answered within 5 seconds.
+///
+/// # Errors
+///
+/// When it is not.
+pub fn ping(from: &dyn Place, to: IpAddr) -> Result<()> {
+    ensure!(is_answered(from, to, "5")?, "ping from {} to {to}: no answer", from.name());
+    Ok(())
+}
+
+fn is_answered(from: &dyn Place, to: IpAddr, seconds: &str) -> Result<bool> {
+    let ping = ["busybox", "ping", "-c", "1", "-W", seconds, &to.to_string()];
     Ok(from.command(&ping).output()?.code == 0)
 }
 

@@ -2,12 +2,10 @@
 //! crate `kernel`, by which the agent writes and listens.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use netlink_packet_core::Emitable as _;
 use netlink_packet_route::AddressFamily;
@@ -18,7 +16,6 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol,
 };
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::host::Host;
 use crate::place::Place as _;
@@ -56,16 +53,10 @@ pub fn wait_until_made(
     bound: Duration,
     wanted: impl FnMut(&BTreeSet<Made>) -> bool + Send,
 ) -> Result<()> {
-    let namespace = File::open(format!("/proc/{}/ns/net", host.init().as_raw_nonzero()))?;
-    let in_host = move || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-            .context("enter the host's network")?;
+    let seen = host.in_network(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(watch(bound, wanted))
-    };
-    // The namespace is the thread's, and ends with it.
-    let ended = std::thread::scope(|scope| scope.spawn(in_host).join());
-    let seen = ended.map_err(|_| anyhow!("the thread that reads {} panicked", host.name()))?;
+    });
     match seen.with_context(|| format!("wait on {} for: {what}", host.name()))? {
         None => Ok(()),
         Some(last) => {

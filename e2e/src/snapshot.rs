@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::host::Host;
 use crate::place::Place;
 use crate::wait::{PATIENCE, wait_for};
+
+/// Left out: netd's names and health, which come and go with the agent.
+const PORTS: &str = "ss -Hlntu | awk '$5 !~ /:(53|8081)$/ { print $1, $5 }' | sort";
 
 /// Left out: timers and states that follow a carrier, and where host-local looks first next time.
 const STATE: &str = r#"
@@ -32,6 +35,11 @@ export -f tidy look
 look | sed 's/^/host: /'
 for name in /run/netns/*; do
     ip netns exec ${name##*/} bash -euc look | sed "s|^|${name##*/}: |"
+done
+for path in /run/netd/netns/*; do
+    [ -e "$path" ] || continue
+    nsenter --net="$path" bash -euc 'look; ip neigh show nud permanent
+        bridge fdb show | grep " dst " || true' | sed "s|^|${path##*/}: |"
 done
 nft list ruleset | sed 's/^/nft: /'
 find /run/netd /var/lib/cni /etc/cni /run/netns \
@@ -72,9 +80,36 @@ pub fn settled(host: &Host) -> Result<String> {
     let mut last = take(host)?;
     wait_for("two snapshots in a row are equal", PATIENCE, || {
         let now = take(host)?;
-        let same = now == last;
+        // An uplink's address is looked for on the wire for a second. Those of a bridge without ports
+        // are tentative for ever.
+        let is_new = |line: &str| line.contains(" eth0 ") && line.contains(" tentative ");
+        let same = now == last && !now.lines().any(is_new);
         last.clone_from(&now);
         Ok(same.then_some(now))
+    })
+}
+
+/// The ports that somebody listens on. They are no part of a snapshot: a server of a test's is none of netd's.
+///
+/// # Errors
+///
+/// When the host cannot be looked at.
+pub fn ports(host: &Host) -> Result<String> {
+    Ok(host.sh(PORTS)?.stdout)
+}
+
+/// Waits until these ports are listened on again, and no others.
+///
+/// # Errors
+///
+/// When one is kept or lost; the error shows which.
+pub fn same_ports(host: &Host, before: &str) -> Result<()> {
+    wait_for("the same ports are listened on", PATIENCE, || {
+        let now = ports(host)?;
+        if now != before {
+            bail!("{}", differences(before, &now));
+        }
+        Ok(Some(()))
     })
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Chain, Cni, Container, Host, Lab, PATIENCE, Place as _, PluginSet, Proto, nft, probe,
+    Chain, Cni, Container, Host, Lab, PATIENCE, Place as _, PluginSet, Proto, address, nft, probe,
     wait_until,
 };
 use nftables::expr::Expression;
@@ -280,10 +280,4 @@ fn conflist(bridge: &str, number: u8, policy: &str) -> Value {
             { "type": "firewall", "ingressPolicy": policy },
         ],
     })
-}
-
-fn address(result: &Value, index: usize) -> Result<IpAddr> {
-    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address {index} in {result}"))?;
-    Ok(text.split('/').next().unwrap_or_default().parse()?)
 }

@@ -1,9 +1,7 @@
 //! Networks of `macvlan` as their users see them.
 
-use std::net::IpAddr;
-
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::{Chain, Cni, Lab, Place as _, PluginSet, Proto, probe};
+use e2e::{Chain, Cni, Lab, Place as _, PluginSet, Proto, address, probe};
 use serde_json::{Value, json};
 
 #[test]
@@ -96,10 +94,4 @@ fn network(version: &str) -> Chain {
         { "type": "macvlan", "master": "eth0", "mode": "bridge",
           "ipam": { "type": "host-local",
                     "ranges": [[{ "subnet": "10.7.0.0/24", "rangeStart": "10.7.0.10" }]] } }]}))
-}
-
-fn address(result: &Value, index: usize) -> Result<IpAddr> {
-    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address {index} in {result}"))?;
-    Ok(text.split('/').next().unwrap_or_default().parse()?)
 }

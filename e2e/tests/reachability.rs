@@ -10,7 +10,8 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Capture, Chain, Cni, Container, Host, Internet, Lab, Place, PluginSet, Proto, Uplink, probe,
+    Capture, Chain, Cni, Container, Host, Internet, Lab, Place, PluginSet, Proto, Uplink, address,
+    probe,
 };
 use serde_json::{Value, json};
 
@@ -283,10 +284,4 @@ fn conflist(hairpin: bool) -> Value {
             { "type": "firewall" },
         ],
     })
-}
-
-fn address(result: &Value, index: usize) -> Result<IpAddr> {
-    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address {index} in {result}"))?;
-    Ok(text.split('/').next().unwrap_or_default().parse()?)
 }

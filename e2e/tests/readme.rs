@@ -207,10 +207,18 @@ fn the_demo_runs_to_its_end() -> Result<()> {
     if !status.success() {
         bail!("the demo: {status} after {:?}\n{text}", start.elapsed());
     }
-    for part in ["1. ", "2. ", "3. ", "4. ", "5. "] {
-        ensure!(text.lines().any(|line| line.contains(part)), "no part {part} in\n{text}");
+    let steps: Vec<usize> = text.lines().filter_map(step).collect();
+    ensure!(steps == (1..=21).collect::<Vec<_>>(), "steps {steps:?} in\n{text}");
+    let last = text.lines().last().unwrap_or_default();
+    for page in ["docs/guide/networks.md", "docs/guide/overlay.md"] {
+        ensure!(last.contains(page) && root().join(page).exists(), "no {page} in {last:?}");
     }
     Ok(())
+}
+
+/// The number of a title, which is printed bold.
+fn step(line: &str) -> Option<usize> {
+    line.strip_prefix("\u{1b}[1m")?.split_once(". ")?.0.parse().ok()
 }
 
 fn read_all(file: &mut std::fs::File) -> Result<String> {

@@ -161,7 +161,9 @@ fn podman_gives_the_asked_address_and_mac_and_connects_running_containers() -> R
         podman.run(&["network", "create", "--subnet", "10.78.0.0/24", "green"])?;
         let mac = "02:aa:bb:cc:dd:ee";
         podman.start("a", &["--network", "blue", "--ip", "10.77.0.50", "--mac-address", mac])?;
-        podman.start("b", &["--network", "blue,green"])?;
+        // Left to itself Podman numbers the interfaces of a container as its map of networks comes.
+        let both = ["blue:interface_name=eth0", "green:interface_name=eth1"];
+        podman.start("b", &["--network", both[0], "--network", both[1]])?;
         assert_eq!(only_address(&podman, "a", "eth0")?, "10.77.0.50".parse::<IpAddr>()?);
         let seen = podman.exec("a", "cat /sys/class/net/eth0/address")?.stdout;
         assert_eq!(seen.trim(), mac);

@@ -1,11 +1,11 @@
 //! Networks of one host as their users see them: none, host, and what bridge gives.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Chain, Cni, Host, Internet, Lab, PATIENCE, Place, PluginSet, Proto, probe, wait_for, wait_until,
+    Chain, Cni, Host, Internet, Lab, PATIENCE, Place, PluginSet, Proto, address, probe, wait_for,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -274,10 +274,4 @@ fn bridge(name: &str, number: u8, keys: Value) -> Chain {
         bridge.extend(keys);
     }
     Chain::new(json!({ "cniVersion": "1.0.0", "name": name, "plugins": [bridge] }))
-}
-
-fn address(result: &Value, index: usize) -> Result<IpAddr> {
-    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address {index} in {result}"))?;
-    Ok(text.split('/').next().unwrap_or_default().parse()?)
 }

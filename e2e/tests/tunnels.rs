@@ -22,6 +22,9 @@ const CHECKS: &[(&str, &str, &str)] = &[
     ("wireguard", "ipv6", WIREGUARD),
 ];
 
+/// What is the same wherever the agent is cut.
+const CUT: &str = include_str!("../assets/vm/checks/cut.sh");
+
 /// An emulated machine starts etcd and four agents, and pings for 15 s.
 const CHECK: Duration = Duration::from_secs(180);
 const MACHINE: Duration = Duration::from_secs(600);
@@ -36,25 +39,52 @@ fn tunnels_connect_hosts_on_the_oldest_kernel() -> Result<()> {
     run(Kernel::Oldest)
 }
 
-fn run(kernel: Kernel) -> Result<()> {
-    let built = bins::find("netd").is_some();
-    let all = vm::available(kernel)?
-        && require_programs(&["etcd", "etcdctl"])?
-        && require("built programs (make build)", built)?;
-    if !all {
+/// What `agent_kill` is for the backends that the machine's own kernel has.
+#[test]
+fn tunnels_are_as_if_nothing_had_been_wherever_the_agent_is_killed_or_refused() -> Result<()> {
+    let injected = bins::injected("netd");
+    if !can_run(Kernel::Full)? || !require("built netd (make build)", injected.is_ok())? {
         return Ok(());
     }
-    let mut machine = Vm::new(kernel)?
-        .memory(1024)
-        .program("etcd")?
-        .program("etcdctl")?
-        .program_file(&bins::program("netd")?, "/opt/e2e/netd")?
-        .check_bound(CHECK)
-        .bound(MACHINE);
+    let mut machine = machine(Kernel::Full)?.program_file(&injected?, "/opt/e2e/injected")?;
+    machine = machine.check_bound(MACHINE).bound(2 * MACHINE);
+    for backend in ["ipip", "wireguard"] {
+        let name = format!("{backend} is right again wherever netd is cut");
+        machine = machine.check(&name, &format!("{BEGINNING}\nbackend={backend}\n{CUT}"));
+    }
+    tried(machine)
+}
+
+fn run(kernel: Kernel) -> Result<()> {
+    if !can_run(kernel)? {
+        return Ok(());
+    }
+    let mut machine = machine(kernel)?;
     for (backend, mode, script) in CHECKS {
         let name = format!("{backend} {mode} connects containers, and netd dies unnoticed");
         machine = machine.check(&name, &format!("{BEGINNING}\nmode={mode}\n{script}"));
     }
+    tried(machine)
+}
+
+fn can_run(kernel: Kernel) -> Result<bool> {
+    Ok(vm::available(kernel)?
+        && require_programs(&["etcd", "etcdctl", "wg"])?
+        && require("built programs (make build)", bins::find("netd").is_some())?)
+}
+
+fn machine(kernel: Kernel) -> Result<Vm> {
+    Ok(Vm::new(kernel)?
+        .memory(1024)
+        .program("etcd")?
+        .program("etcdctl")?
+        .program("wg")?
+        .program_file(&bins::program("netd")?, "/opt/e2e/netd")?
+        .check_bound(CHECK)
+        .bound(MACHINE))
+}
+
+fn tried(machine: Vm) -> Result<()> {
     let report = machine.run().context("run a virtual machine")?;
     writeln!(std::io::stderr(), "{report}")?;
     report.verdict()

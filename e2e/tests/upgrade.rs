@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     CNI_BIN, Chain, Cni, Container, Host, Internet, Lab, PATIENCE, Place as _, PluginSet, Proto,
-    Uplink, probe, wait_until,
+    Uplink, address, probe, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -255,10 +255,4 @@ fn conflist(name: &str) -> Value {
             { "type": "firewall", "backend": "iptables" },
         ],
     })
-}
-
-fn address(result: &Value, index: usize) -> Result<IpAddr> {
-    let text = result.pointer(&format!("/ips/{index}/address")).and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address {index} in {result}"))?;
-    Ok(text.split('/').next().unwrap_or_default().parse()?)
 }

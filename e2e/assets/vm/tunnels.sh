@@ -8,9 +8,12 @@
 #     exchange                 ping and TCP both ways between c1 and c2, over each family there is
 #     survives                 kills netd on both hosts and starts it again, while pings go on both
 #                              ways: none may be lost, and the new agents find nothing to change
+#     moves DEVICE MTU [LOST]  h1 gets another address and MTU while pings go on both ways: the device, which
+#                              has this MTU then, stays, and each container loses at most LOST pings (0)
 #     cleans                   netd cleanup takes away all that netd has made on h1
 #     through DEVICE           what c1 and c2 say to each other goes through this device of h1
 declare -A agents v4 v6
+pingers=()
 store=http://192.0.2.254:2379
 dual=
 
@@ -98,6 +101,7 @@ exchange() {
     [ -n "$dual" ] || return 0
     within 20 pings c1 "${v6[c2]}"
     within 20 pings c2 "${v6[c1]}"
+    inside c1 busybox ping -c 1 -W 2 -s "$(($(cat_mtu c1) - 48))" "${v6[c2]}" >/dev/null
     said c1 "[${v6[c1]}]" "[${v6[c2]}]:9000"
     said c2 "[${v6[c2]}]" "[${v6[c1]}]:9000"
 }
@@ -114,29 +118,78 @@ said() {
     same "${seen%:*}" "$2"
 }
 
-survives() {
-    local name before others=()
-    before=$(devices; differed)
-    # 15 s, in which both agents die and are ready again.
+# Pings from both containers to the other, in turns of 2 s, until `pinged`.
+pinging() {
+    local name family
+    rm -f /run/enough /run/pings-*
+    pingers=()
     for name in c1 c2; do
-        inside "$name" busybox ping -i 0.1 -c 150 -W 5 "$(other "$name" v4)" >"/run/pings-$name" 2>&1 &
-        others+=($!)
-        [ -n "$dual" ] || continue
-        inside "$name" busybox ping -i 0.1 -c 150 -W 5 "$(other "$name" v6)" >"/run/pings6-$name" 2>&1 &
-        others+=($!)
+        for family in v4 ${dual:+v6}; do
+            until [ -e /run/enough ]; do
+                inside "$name" busybox ping -i 0.1 -c 20 -W 5 "$(other "$name" "$family")" || true
+            done >"/run/pings-$name-$family" 2>&1 &
+            pingers+=($!)
+        done
     done
+}
+
+# Lets the turns that go on end; prints how many pings each container has lost.
+pinged() {
+    local name
+    : >/run/enough
+    wait "${pingers[@]}"
+    for name in c1 c2; do
+        cat "/run/pings-$name"-* | awk -v name="$name" '
+            /transmitted/ { sent += $1; lost += $1 - $4 }
+            END { print name ": " lost + 0 " lost of " sent; exit !sent }'
+    done
+}
+
+survives() {
+    local name before
+    before=$(devices; differed)
+    pinging
     for name in h1 h2; do
         kill -9 "${agents[$name]}"
         wait "${agents[$name]}" || true
         inside "$name" busybox wget -q -O - http://127.0.0.1:8081/readyz && false
         agent "$name"
     done
-    for name in h1 h2; do within 30 ready "$name"; done
-    kill -0 "${others[0]}" || { echo "the pings ended before the agents were back" >&2; return 1; }
-    wait "${others[@]}" || true
-    grep -h transmitted /run/pings*
-    refute grep -L ' 0% packet loss' /run/pings*
+    for name in h1 h2; do within 60 ready "$name"; done
+    pinged >/run/pinged
+    cat /run/pinged
+    [ "$(grep -c ': 0 lost of' /run/pinged)" = 2 ]
     same "$(devices; differed)" "$before"
+}
+
+moves() {
+    local before most
+    before=$(devices)
+    pinging
+    inside h1 sysctl -qw net.ipv4.conf.all.promote_secondaries=1
+    inside h1 ip address add 192.0.2.101/24 dev eth0
+    inside h1 ip address change 192.0.2.1/24 dev eth0 preferred_lft 0
+    within 20 published 192.0.2.101
+    inside h1 ip link set eth0 mtu 1400
+    within 20 has_mtu "$1" "$2"
+    pinged >/run/pinged
+    cat /run/pinged
+    most=$(awk '{ if ($2 > most) most = $2 } END { print most + 0 }' /run/pinged)
+    [ "$most" -le "${3:-0}" ]
+    same "$(devices)" "$before"
+    inside h1 ip address del 192.0.2.1/24 dev eth0
+    within 5 pings c1 "${v4[c2]}"
+    within 5 pings c2 "${v4[c1]}"
+}
+
+published() {
+    ETCDCTL_API=3 etcdctl --endpoints "$store" get --prefix /coreos.com/network/subnets |
+        grep "\"PublicIP\":\"$1\"" >/dev/null
+}
+
+has_mtu() {
+    inside h1 ip link show "$1" | grep "mtu $2 " >/dev/null &&
+        grep "FLANNEL_MTU=$2\$" /run/h1/flannel/subnet.env >/dev/null
 }
 
 # How often the agents have found something to change: not when they start again.

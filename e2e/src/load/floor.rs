@@ -140,7 +140,7 @@ fn attachment(number: u32) -> Result<Plan> {
         let link = LinkName::new(format!("load{count}"))?;
         let key = vec![Value::Ipv4(address), Value::Ifname(link)];
         let element = Element { key, data: vec![], comment: format!("floor/{number}/eth0") };
-        let op = Op::AddElement { set: SetId::new(&table(), "elements"), element };
+        let op = Op::AddElement { set: SetId::new(&table(), "elements"), element: element.into() };
         steps.push(Step::fresh(Ns::Host, op));
     }
     Ok(Plan { steps })

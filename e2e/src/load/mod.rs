@@ -10,6 +10,7 @@ pub mod cni;
 pub mod floor;
 pub mod namespaces;
 pub mod netavark;
+pub mod netd;
 mod session;
 pub mod single;
 pub mod trace;

@@ -30,16 +30,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts it on a host, for the attachments of one target: `cni DIR VERSION`, `netavark` or
-    /// `floor`.
+    /// Starts it on a host, for the attachments of one target: its words are those of
+    /// [`Work::new`](super::work::Work::new).
     ///
     /// # Errors
     ///
     /// When it is not built or cannot be started.
     pub fn start(host: &Host, target: &[&str]) -> Result<Self> {
-        host.copy_program(&bins::program("e2e-load")?, PROGRAM)?;
-        host.copy_program(&bins::program("e2e-empty")?, EMPTY)?;
-        host.copy_program(&bins::program("e2e-peak")?, PEAK)?;
+        for (program, path) in [("e2e-load", PROGRAM), ("e2e-empty", EMPTY), ("e2e-peak", PEAK)] {
+            // One that runs already is not written to.
+            if !host.path(path).exists() {
+                host.copy_program(&bins::program(program)?, path)?;
+            }
+        }
         let empty = if target == ["floor"] { &[EMPTY][..] } else { &[] };
         let mut child = host.command(&[PROGRAM]).args(target).args(empty).converse()?;
         let stdin = child.stdin.take();

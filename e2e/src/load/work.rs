@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use super::cni::{self, Cni};
 use super::floor::Floor;
 use super::netavark::Netavark;
+use super::netd::Netd;
 use super::trace::{self, Calls};
 use super::{Attach, Cost, PEAK, child, namespaces, single};
 
 /// The container that single rounds attach.
-const ROUND: u32 = 9_999;
+pub(super) const ROUND: u32 = 9_999;
 
 /// Where the program at [`PEAK`] leaves its figure.
 const PEAK_FILE: &str = "/run/load.peak";
@@ -33,7 +34,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// `cni DIR VERSION`, `netavark`, or `floor EMPTY`.
+    /// `cni DIR VERSION`, `netavark`, `netd DIR NETWORK PORTS`, or `floor EMPTY`.
     ///
     /// # Errors
     ///
@@ -47,6 +48,9 @@ impl Work {
                 (*dir).clone_into(&mut work.dir);
             }
             ["netavark"] => work.other = Some(Box::new(Netavark::new()?)),
+            ["netd", dir, network, ports] => {
+                work.other = Some(Box::new(Netd::new(dir, network, ports.parse()?)));
+            }
             ["floor", empty] => work.other = Some(Box::new(Floor::new(empty)?)),
             _ => bail!("no target: {words:?}"),
         }

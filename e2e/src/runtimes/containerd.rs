@@ -48,13 +48,20 @@ impl Containerd {
     /// id for plugins is `default-NAME`.
     #[must_use]
     pub fn run_in_foreground(&self, name: &str, command: &[&str]) -> Command {
-        self.run("--rm", name, command)
+        self.run(&["--rm"], name, command)
     }
 
     /// `ctr run --detach --cni`: the same in the background, where nobody deletes its network.
     #[must_use]
     pub fn run_in_background(&self, name: &str, command: &[&str]) -> Command {
-        self.run("--detach", name, command)
+        self.run(&["--detach"], name, command)
+    }
+
+    /// As [`Self::run_in_foreground`], with this file of the host as its `resolv.conf`: `ctr` writes none.
+    #[must_use]
+    pub fn run_with_resolv_conf(&self, file: &str, name: &str, command: &[&str]) -> Command {
+        let mount = format!("type=bind,src={file},dst=/etc/resolv.conf,options=rbind:ro");
+        self.run(&["--rm", "--mount", &mount], name, command)
     }
 
     /// Loads the test image into a namespace of containerd.
@@ -73,9 +80,9 @@ impl Containerd {
         self.daemon.log()
     }
 
-    fn run(&self, how: &str, name: &str, command: &[&str]) -> Command {
+    fn run(&self, how: &[&str], name: &str, command: &[&str]) -> Command {
         let cgroup = format!("--cgroup=/{}/{name}", self.host.cgroup());
-        self.ctr(&["run", how, "--cni", &cgroup, image::IMAGE, name]).args(command)
+        self.ctr(&["run", "--cni", &cgroup]).args(how).args([image::IMAGE, name]).args(command)
     }
 
     fn with_config(host: &Host, disabled: &str, rest: &str) -> Result<Self> {

@@ -49,6 +49,16 @@ impl Podman {
         Ok(podman)
     }
 
+    /// Leaves published ports to the plugins from now on.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written.
+    pub fn reserve_no_ports(&self) -> Result<()> {
+        let setting = "[engine]\nenable_port_reservation = false\n";
+        self.host.write_file("/etc/containers/containers.conf.d/netd.conf", setting)
+    }
+
     /// A `podman` command of these words.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {

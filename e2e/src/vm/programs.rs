@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 /// # Errors
 ///
 /// When `ldd` cannot be run, or a library is missing.
-pub(super) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd")
         .arg(program)
         .env("LC_ALL", "C")

@@ -22,7 +22,9 @@ fn host(lab: &Lab, site: Option<&Site>) -> Result<Host> {
 /// What there is of the kernel's state; the agent's own files are none of it.
 fn kernel(host: &Host) -> Result<String> {
     let state = snapshot::settled(host)?;
-    Ok(state.lines().filter(|line| !line.starts_with("file: ")).collect::<Vec<_>>().join("\n"))
+    let is_of_agent = |line: &&str| line.starts_with("file: ") || line.starts_with("/run/netd/");
+    let lines = state.lines().filter(|line| !is_of_agent(line) && !line.is_empty());
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The sentence has all the words and is one line.
@@ -231,7 +233,7 @@ fn a_store_that_lets_nobody_in_is_named_with_what_to_do() -> Result<()> {
 
 /// What the agent waits for, in its own words.
 fn said(agent: &mut Process) -> Result<String> {
-    agent.wait_for_log("; trying again", PATIENCE)?;
+    agent.wait_for_log(" ERROR ", PATIENCE)?;
     let log = agent.log();
     let of_errors: Vec<_> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
     ensure!(of_errors.len() == 1, "{log}");

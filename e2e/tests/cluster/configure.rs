@@ -6,6 +6,8 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use e2e::{NETD, Node, PATIENCE, PREFIX, Place as _, wait_until};
 
+use crate::kills::kept;
+use crate::outage::STATE;
 use crate::packets::Traffic;
 use crate::site::{Site, VXLAN, run};
 
@@ -65,6 +67,13 @@ fn shows(node: &Node, (command, text): &Sign) -> bool {
     node.host.sh(command).is_ok_and(|shown| shown.stdout.contains(text))
 }
 
+/// Whether a host is ready and says that the configuration is not followed, and why.
+fn refuses(node: &Node, why: &str) -> bool {
+    node.health("readyz").is_ok_and(|(code, said)| {
+        code == 200 && said.contains("not followed") && said.contains(why)
+    })
+}
+
 fn subnets(site: &Site) -> Result<Vec<String>> {
     site.nodes.iter().map(Node::key).collect()
 }
@@ -119,10 +128,7 @@ fn what_would_take_the_own_subnet_away_is_refused_and_told() -> Result<()> {
         let told = |path: &str| node.health(path).unwrap_or_default();
         for (config, why) in REFUSED {
             site.etcd.configure(config)?;
-            wait_until(&format!("{config} is refused"), PATIENCE, || {
-                let (code, said) = told("readyz");
-                code == 200 && said.contains("not followed") && said.contains(why)
-            })?;
+            wait_until(&format!("{config} is refused"), PATIENCE, || refuses(node, why))?;
             let status = node.host.command(&[NETD, "status"]).output()?;
             ensure!(
                 status.code == 0 && status.stdout.contains("config     not followed: "),
@@ -140,6 +146,37 @@ fn what_would_take_the_own_subnet_away_is_refused_and_told() -> Result<()> {
         assert_eq!(subnets(&site)?, before);
         let passed = traffic.end()?;
         writeln!(std::io::stderr(), "{} refused: {passed:?}", REFUSED.len())?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_refused_stays_refused_after_a_kill_as_long_as_there_are_containers() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        kept(&site)?;
+        let before = (subnets(&site)?, site.nodes[0].host.sh(STATE)?.stdout);
+        let there = Traffic::start(&members[0], &members[1])?;
+        let back = Traffic::start(&members[1], &members[0])?;
+        for (config, why) in REFUSED {
+            site.etcd.configure(config)?;
+            site.nodes[0].kill();
+            site.nodes[0].resume()?;
+            site.nodes[0].wait_ready()?;
+            let what = format!("{config} is refused");
+            wait_until(&what, PATIENCE, || refuses(&site.nodes[0], why))?;
+            assert_eq!((subnets(&site)?, site.nodes[0].host.sh(STATE)?.stdout), before, "{config}");
+        }
+        writeln!(std::io::stderr(), "{:?}", [there.end()?, back.end()?])?;
+        let (elsewhere, _) = REFUSED[0];
+        site.etcd.configure(elsewhere)?;
+        wait_until("it is refused", PATIENCE, || refuses(&site.nodes[0], "does not give out"))?;
+        members[0].del()?;
+        site.nodes[0].kill();
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        ensure!(site.nodes[0].env("FLANNEL_SUBNET")?.starts_with("10.9."), "another subnet");
         Ok(())
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::rtnetlink::{Made, wait_until_made};
-use e2e::{NETD, PATIENCE, PREFIX, Place as _};
+use e2e::{FOREIGN, NETD, PATIENCE, PREFIX, Place as _};
 
 use crate::site::{Pinging, Site, VXLAN, all_reach_all, run};
 
@@ -43,8 +43,7 @@ fn a_lease_that_would_lead_traffic_away_harms_nobody_and_is_reported() -> Result
         let (gateway, _) = site.nodes[0].subnet()?;
         let half = Ipv4Addr::from(u32::from(gateway) - 1 + 128);
         for key in [&format!("{half}-25"), "192.0.2.0-25", "128.0.0.0-1"] {
-            let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
-            site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/{key}"), value])?;
+            site.etcd.ctl(&["put", &format!("{PREFIX}/subnets/{key}"), FOREIGN])?;
             site.nodes[0].agent()?.wait_for_log(key, PATIENCE)?;
         }
         wait_until_made(&site.nodes[0].host, "the other host alone", PATIENCE, |made| {
@@ -99,9 +98,8 @@ fn a_lease_that_holds_the_store_or_another_host_cuts_nobody_off_and_its_end_is_h
 fn a_lease_that_flanneld_wrote_is_a_peer() -> Result<()> {
     run(|lab| {
         let site = Site::new(lab, VXLAN, 1, &[])?;
-        let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
         let key = format!("{PREFIX}/subnets/{FREE}-24");
-        site.etcd.ctl(&["put", &key, value])?;
+        site.etcd.ctl(&["put", &key, FOREIGN])?;
         let (subnet, outer) = (FREE.parse()?, [192, 0, 2, 77].into());
         let mac = [0xc6, 0xd2, 0x32, 0x6f, 0x8f, 0x44];
         // These and no other, as a reader sees it that shares no code with the agent.
@@ -122,11 +120,10 @@ fn a_lease_that_flanneld_wrote_is_a_peer() -> Result<()> {
 fn of_a_host_with_two_leases_one_ends_without_the_other_and_an_outsider_is_named() -> Result<()> {
     run(|lab| {
         let mut site = Site::new(lab, VXLAN, 1, &[])?;
-        let value = r#"{"PublicIP":"192.0.2.77","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}"#;
         let [outside, inside] =
             ["10.6.9.0", FREE].map(|base| format!("{PREFIX}/subnets/{base}-24"));
         for key in [&inside, &outside] {
-            site.etcd.ctl(&["put", key, value])?;
+            site.etcd.ctl(&["put", key, FOREIGN])?;
         }
         let host = site.nodes[0].host.clone();
         // Two routes, two neighbours, and one place where the device is.
@@ -137,7 +134,7 @@ fn of_a_host_with_two_leases_one_ends_without_the_other_and_an_outsider_is_named
         })?;
         let status = host.run(&[NETD, "status"])?.stdout;
         ensure!(status.contains("2, 1 of them outside the network (10.6.9.0-24)"), "{status}");
-        site.etcd.ctl(&["put", &outside, value])?;
+        site.etcd.ctl(&["put", &outside, FOREIGN])?;
         site.etcd.ctl(&["del", &outside])?;
         let base: std::net::IpAddr = "10.6.9.0".parse()?;
         all.retain(|made| match made {

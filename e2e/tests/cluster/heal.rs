@@ -1,9 +1,10 @@
 //! What breaks and heals.
 
 use anyhow::{Result, ensure};
-use e2e::{PATIENCE, Place as _, probe};
+use e2e::{PATIENCE, Place as _, probe, wait_until};
 use rustix::process::Signal;
 
+use crate::outage::STATE;
 use crate::site::{Site, VXLAN, all_reach_all, run};
 
 #[test]
@@ -33,6 +34,32 @@ fn rules_are_back_within_100_ms_of_a_flush() -> Result<()> {
         let ms: u64 = host.sh(script)?.stdout.trim().parse()?;
         ensure!(ms <= 100, "{ms} ms");
         Ok(())
+    })
+}
+
+/// More routes than news of which a socket holds, there and gone; and what leads to others goes among them.
+const FLOOD: &str = "seq 0 65535 | awk '{ printf \"route add blackhole 198.18.%d.%d\\n\", $1 / 256, $1 % 256 }' >/run/flood
+    ip -batch /run/flood; ip route flush proto 78
+    ip route flush type blackhole";
+
+#[test]
+fn news_of_the_kernel_that_are_lost_in_a_flood_are_made_up_for() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq", "-iptables-resync=3600"])?;
+        let members = site.members()?;
+        let node = &mut site.nodes[0];
+        let before = node.host.sh(STATE)?.stdout;
+        node.agent()?.signal(Signal::STOP)?;
+        node.host.sh(FLOOD)?;
+        ensure!(node.host.sh(STATE)?.stdout != before, "nothing leads to the other host");
+        node.agent()?.signal(Signal::CONT)?;
+        wait_until("all as before", PATIENCE, || {
+            node.host.sh(STATE).is_ok_and(|now| now.stdout == before)
+        })?;
+        let metrics = node.health("metrics")?.1;
+        let lost = |line: &str| line.strip_prefix("netd_kernel_event_losses_total ")?.parse().ok();
+        ensure!(metrics.lines().find_map(lost) > Some(0), "{metrics}");
+        members[0].wait_to_reach(members[1].ip, PATIENCE)
     })
 }
 

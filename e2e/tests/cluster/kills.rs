@@ -4,30 +4,62 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Node, PATIENCE, Place as _, wait_until};
+use e2e::{Node, PATIENCE, Place as _, Random, wait_until};
 
+use crate::outage::STATE;
 use crate::packets::{Passed, Traffic};
-use crate::site::{Site, VXLAN, run};
+use crate::site::{DUAL, DUAL_HOST_GW, Site, VXLAN, run};
 
 const KILLS: u32 = 20;
+/// What leads to other hosts, and the rules; who listens to which group is the kernel's own.
+const ROUTES: &str = "ip route show proto 78; ip -6 route show proto 78; ip neigh show nud permanent; bridge fdb show | grep -v '^33:33:\\|^01:00:5e:'; \
+                      nft list table inet netd_cluster";
 /// Between a start and the kill, in milliseconds, at most: an agent is ready after some 100.
 const LONGEST_LIFE: u64 = 600;
 
 #[test]
 fn an_agent_that_is_killed_20_times_loses_no_packet_and_holds_no_stream_up() -> Result<()> {
+    killed_often("VXLAN", DUAL)
+}
+
+#[test]
+fn an_agent_of_host_gw_that_is_killed_20_times_loses_no_packet_and_holds_no_stream_up() -> Result<()>
+{
+    killed_often("host-gw", DUAL_HOST_GW)
+}
+
+/// Agents of both hosts are killed by turns; nothing that leads from one to the other is made anew.
+fn killed_often(backend: &str, config: &str) -> Result<()> {
     run(|lab| {
-        let mut site = Site::new(lab, VXLAN, 2, &["-ip-masq"])?;
+        let mut site = Site::new(lab, config, 2, &["-ip-masq"])?;
         let members = site.members()?;
+        let state = |site: &Site| -> Result<Vec<String>> {
+            let of = |node: &Node| {
+                Ok(node.host.sh(&format!("ip -o link show type vxlan; {ROUTES}"))?.stdout)
+            };
+            site.nodes.iter().map(of).collect()
+        };
+        let before = state(&site)?;
         let mut random = Random::seeded()?;
-        let there = Traffic::start(&members[0], &members[1])?;
-        let back = Traffic::start(&members[1], &members[0])?;
-        kill_often(&mut site.nodes[0], &mut random)?;
-        for (way, traffic) in [("from it", there), ("to it", back)] {
+        let traffic = Traffic::both_ways(&members[0], &members[1])?;
+        ensure!(traffic.len() == 4, "both families, both ways");
+        for _ in 0..KILLS {
+            for node in &mut site.nodes {
+                kill_once(node, &mut random)?;
+            }
+        }
+        for node in &mut site.nodes {
+            node.wait_ready()?;
+            let log = node.agent()?.log();
+            ensure!(!log.contains("the kernel differed"), "{log}");
+        }
+        assert_eq!(state(&site)?, before);
+        for (way, traffic) in traffic {
             let Passed { pings, longest_answer, bytes, longest_stall, .. } = traffic.end()?;
             writeln!(
                 std::io::stderr(),
-                "{KILLS} kills, {way}: {pings} pings answered within {longest_answer} ms, {bytes} \
-                 bytes without a stall of over {longest_stall} ms"
+                "{backend}, {KILLS} kills of each agent, {way}: {pings} pings answered within \
+                 {longest_answer} ms, {bytes} bytes without a stall of over {longest_stall} ms"
             )?;
         }
         Ok(())
@@ -41,10 +73,7 @@ fn an_agent_that_is_killed_while_the_store_is_away_goes_on_with_what_it_knew() -
         let members = site.members()?;
         let state = |site: &Site| -> Result<_> {
             let host = &site.nodes[0].host;
-            let show = "ip route show proto 78; ip neigh show nud permanent; \
-                        bridge fdb show dev flannel.1; ip link show flannel.1; \
-                        nft list table inet netd_cluster";
-            Ok((host.sh(show)?.stdout, host.read(e2e::SUBNET_ENV)?))
+            Ok((host.sh(STATE)?.stdout, host.read(e2e::SUBNET_ENV)?))
         };
         let before = state(&site)?;
         kept(&site)?;
@@ -57,6 +86,8 @@ fn an_agent_that_is_killed_while_the_store_is_away_goes_on_with_what_it_knew() -
         let said = site.nodes[0].health("readyz")?.1;
         ensure!(said.contains("the store is away") && said.contains(&url), "{said}");
         assert_eq!(state(&site)?, before);
+        let passed = traffic.end()?;
+        writeln!(std::io::stderr(), "killed while the store is away: {passed:?}")?;
         // It does all its work: repairs, and takes containers.
         site.nodes[0].host.sh("ip route flush proto 78")?;
         wait_until("all as before", PATIENCE, || state(&site).is_ok_and(|now| now == before))?;
@@ -70,7 +101,6 @@ fn an_agent_that_is_killed_while_the_store_is_away_goes_on_with_what_it_knew() -
                 .is_ok_and(|(code, said)| code == 200 && said.ends_with("flanneld is ready"))
         })?;
         assert_eq!(state(&site)?, before);
-        drop(traffic);
         Ok(())
     })
 }
@@ -86,30 +116,9 @@ pub(crate) fn kept(site: &Site) -> Result<()> {
     })
 }
 
-fn kill_often(node: &mut Node, random: &mut Random) -> Result<()> {
-    for _ in 0..KILLS {
-        let (begin, life) = (Instant::now(), Duration::from_millis(random.below(LONGEST_LIFE)));
-        wait_until("the moment of the kill", PATIENCE, || begin.elapsed() >= life)?;
-        node.kill();
-        node.resume()?;
-    }
-    node.wait_ready()
-}
-
-/// Numbers that a seed repeats: Knuth's MMIX.
-struct Random(u64);
-
-impl Random {
-    fn seeded() -> Result<Self> {
-        let seed = std::env::var("E2E_SEED").ok().map(|text| text.parse()).transpose()?;
-        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        writeln!(std::io::stderr(), "E2E_SEED={seed}")?;
-        Ok(Self(seed))
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
+fn kill_once(node: &mut Node, random: &mut Random) -> Result<()> {
+    let (begin, life) = (Instant::now(), Duration::from_millis(random.below(LONGEST_LIFE)));
+    wait_until("the moment of the kill", PATIENCE, || begin.elapsed() >= life)?;
+    node.kill();
+    node.resume()
 }

@@ -6,17 +6,27 @@
 //!                                                           +-- eth0 192.0.2.12  host3 --- ...
 //! ```
 
+#![expect(clippy::indexing_slicing, reason = "an index out of range fails the test")]
+
 mod anew;
 mod bad_input;
+mod checksums;
 mod configure;
+mod conflict;
 mod docker;
 mod extension;
 mod files;
+mod flap;
 mod foreign;
 mod heal;
 mod join;
 mod kills;
+mod lags;
+mod leave;
+mod levels;
 mod lost;
+mod mtu;
+mod networks;
 mod operate;
 mod options;
 mod outage;
@@ -27,6 +37,7 @@ mod repair;
 mod restart;
 mod routes;
 mod scale;
+mod several;
 mod site;
 mod steady;
 mod store;
@@ -34,4 +45,6 @@ mod subnets;
 mod takeover;
 mod traffic;
 mod udp;
+mod unheard;
 mod uplink;
+mod wgkey;

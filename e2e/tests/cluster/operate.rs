@@ -7,16 +7,17 @@ use e2e::{Host, NETD, Output, PATIENCE, Place as _, snapshot, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::site::{Site, VXLAN, run};
+use crate::repair::STATE;
+use crate::site::{DUAL, Site, VXLAN, run, says};
 
 /// A lease that lives for so many seconds, so that an outage can outlast it.
 const SHORT: &str = "-subnet-ttl=6";
 
-fn netd(host: &Host, words: &[&str]) -> Result<Output> {
+pub(crate) fn netd(host: &Host, words: &[&str]) -> Result<Output> {
     host.command(&[NETD]).args(words).output()
 }
 
-fn status(host: &Host) -> Result<Value> {
+pub(crate) fn status(host: &Host) -> Result<Value> {
     let output = netd(host, &["status", "--output", "json"])?;
     serde_json::from_str(&output.stdout).with_context(|| format!("{output:?}"))
 }
@@ -94,6 +95,30 @@ fn status_and_metrics_tell_of_lease_store_kernel_and_peers() -> Result<()> {
 }
 
 #[test]
+fn the_age_of_a_lease_goes_on_over_a_restart_and_begins_anew_with_another() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 1, &[])?;
+        let age = |site: &Site| metric(site, "netd_lease_age_seconds")?.context("an age");
+        let mut before = 0.0;
+        wait_until("the lease is two seconds old", PATIENCE, || {
+            before = age(&site).unwrap_or_default();
+            before > 2.0
+        })?;
+        site.nodes[0].kill();
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        let after = age(&site)?;
+        ensure!(after >= before, "{after} s, and {before} s before the restart");
+
+        let key = format!("{}/subnets/{}", e2e::PREFIX, site.nodes[0].key()?);
+        site.etcd.ctl(&["del", &key])?;
+        wait_until("the lease that was taken again is a new one", PATIENCE, || {
+            age(&site).is_ok_and(|age| age < after)
+        })
+    })
+}
+
+#[test]
 fn an_outage_takes_readiness_away_once_the_lease_may_have_ended() -> Result<()> {
     run(|lab| {
         let mut site = Site::new(lab, VXLAN, 1, &[SHORT])?;
@@ -102,8 +127,7 @@ fn an_outage_takes_readiness_away_once_the_lease_may_have_ended() -> Result<()> 
             metric(&site, "netd_store_reachable").is_ok_and(|value| value == Some(0.0))
         })?;
         wait_until("the lease is said to have lapsed", Duration::from_secs(60), || {
-            let answer = site.nodes[0].health("readyz");
-            answer.is_ok_and(|(code, text)| code == 503 && text.contains("no sign of life"))
+            says(&site.nodes[0], 503, "no sign of life")
         })?;
         let told = netd(&site.nodes[0].host, &["status"])?;
         ensure!(told.code == 1 && told.stdout.contains("does not answer"), "{told:?}");
@@ -111,6 +135,48 @@ fn an_outage_takes_readiness_away_once_the_lease_may_have_ended() -> Result<()> 
         site.nodes[0].wait_ready()?;
         ensure!(metric(&site, "netd_store_reachable")? == Some(1.0));
         Ok(())
+    })
+}
+
+/// Of the device's VNI and port the kernel has one alone: as long as another device has them, netd cannot
+/// make its own.
+const TAKEN: &str =
+    "ip link set flannel.1 down name taken; ip link set flannel-v6.1 down name taken6";
+
+#[test]
+fn what_plan_prints_makes_all_right_when_it_is_run() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, DUAL, 2, &["-ip-masq", "-iptables-resync=3600"])?;
+        let members = site.members()?;
+        let node = &mut site.nodes[0];
+        let state = |host: &Host| anyhow::Ok(host.sh(&format!("{STATE}\nstate"))?.stdout);
+        let before = state(&node.host)?;
+        node.host.sh(TAKEN)?;
+        let kinds = [
+            "link add name flannel.1 ",
+            "addr add",
+            "link set",
+            "neigh",
+            "fdb",
+            "route",
+            "-6 route",
+        ];
+        let mut plan = String::new();
+        wait_until("a plan of both devices and of what is on them", PATIENCE, || {
+            plan = netd(&node.host, &["plan"]).map(|shown| shown.stdout).unwrap_or_default();
+            plan.contains("name flannel-v6.1 ") && kinds.iter().all(|kind| plan.contains(kind))
+        })
+        .with_context(|| plan.clone())?;
+        node.agent()?.signal(Signal::STOP)?;
+        node.host.sh("ip link del taken; ip link del taken6")?;
+        node.host.sh(&plan).with_context(|| plan.clone())?;
+        let after = state(&node.host)?;
+        ensure!(after == before, "{}\n{plan}", snapshot::differences(&before, &after));
+        node.agent()?.signal(Signal::CONT)?;
+        members[0].wait_to_reach(members[1].ip, PATIENCE)?;
+        wait_until("nothing differs", PATIENCE, || {
+            netd(&site.nodes[0].host, &["plan"]).is_ok_and(|shown| shown.stdout.is_empty())
+        })
     })
 }
 
@@ -180,7 +246,7 @@ fn after_leave_the_host_is_as_it_was_and_its_lease_is_free() -> Result<()> {
         let keys = site.etcd.list("/")?;
         let own = |there: &str| there == key || there.contains(machine.trim());
         ensure!(keys.iter().all(|(there, _)| !own(there)), "{keys:?}");
-        ensure!(host.list("/var/lib/netd")? == ["lock"], "nothing is remembered");
+        ensure!(host.list("/var/lib/netd")? == ["lock", "networks.redb"], "nothing is remembered");
         // The other host has noticed.
         let other = &site.nodes[1].host;
         wait_until("the other host has no route to it", PATIENCE, || {
@@ -210,7 +276,7 @@ fn leave_without_a_store_takes_the_host_away_and_says_what_stays() -> Result<()>
     })
 }
 
-fn as_before(host: &Host, before: &str) -> Result<()> {
+pub(crate) fn as_before(host: &Host, before: &str) -> Result<()> {
     let after = snapshot::settled(host)?;
     let differences = snapshot::differences(before, &after);
     ensure!(differences.is_empty(), "{differences}");

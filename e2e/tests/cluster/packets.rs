@@ -1,9 +1,17 @@
 //! Packets that pass all the time, and what became of them.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
+use e2e::probe::{Pinged, Pinging};
 use e2e::{Member, PATIENCE, Place as _, Process};
 use rustix::process::Signal;
 
+use crate::site::v6;
+
+/// Between two pings.
+pub(crate) const BEAT: Duration = Duration::from_millis(5);
 /// The longest time that nothing may come, in milliseconds.
 const STALL: f64 = 200.0;
 
@@ -12,7 +20,8 @@ const STALL: f64 = 200.0;
 const STREAM: &str = r"
 import signal, socket, sys, time
 if sys.argv[1] == 'receive':
-    server = socket.create_server(('0.0.0.0', 7000))
+    family = socket.AF_INET6 if ':' in sys.argv[2] else socket.AF_INET
+    server = socket.create_server((sys.argv[2], 7000), family=family)
     print('ready', flush=True)
     stream = server.accept()[0]
     last, longest, count = time.monotonic(), 0, 0
@@ -37,7 +46,7 @@ else:
 
 /// 200 pings a second and a TCP stream from one container to another.
 pub(crate) struct Traffic {
-    ping: Process,
+    ping: Pinging,
     send: Process,
     receive: Process,
 }
@@ -45,8 +54,9 @@ pub(crate) struct Traffic {
 /// What became of it.
 #[derive(Debug)]
 pub(crate) struct Passed {
-    pub(crate) pings: u64,
-    pub(crate) lost: u64,
+    pub(crate) pings: usize,
+    /// Pings that were not, by their numbers.
+    pub(crate) lost: Vec<u64>,
     pub(crate) longest_answer: f64,
     pub(crate) bytes: u64,
     pub(crate) longest_stall: f64,
@@ -55,45 +65,54 @@ pub(crate) struct Passed {
 impl Traffic {
     /// Begins; the first have been answered.
     pub(crate) fn start(from: &Member, to: &Member) -> Result<Self> {
-        let ip = to.ip.to_string();
+        Self::start_to(from, to, to.ip)
+    }
+
+    /// Both ways, over each family that the network of these two has.
+    pub(crate) fn both_ways(one: &Member, other: &Member) -> Result<Vec<(String, Self)>> {
+        let mut all = Vec::new();
+        for (way, from, to) in [("there", one, other), ("back", other, one)] {
+            for (family, ip) in [("IPv4", Some(to.ip)), ("IPv6", v6(to).ok())] {
+                let Some(ip) = ip else { continue };
+                all.push((format!("{family}, {way}"), Self::start_to(from, to, ip)?));
+            }
+        }
+        Ok(all)
+    }
+
+    fn start_to(from: &Member, to: &Member, ip: IpAddr) -> Result<Self> {
+        let any = if ip.is_ipv4() { "0.0.0.0" } else { "::" };
         let stream = |member: &Member, words: &[&str]| {
             let name = format!("stream-{}", words.first().unwrap_or(&""));
             member.container.spawn(&name, &[&["python3", "-c", STREAM], words].concat())
         };
-        let mut receive = stream(to, &["receive"])?;
+        let mut receive = stream(to, &["receive", any])?;
         receive.wait_for_log("ready", PATIENCE)?;
-        let mut send = stream(from, &["send", &ip])?;
+        let mut send = stream(from, &["send", &ip.to_string()])?;
         send.wait_for_log("connected", PATIENCE)?;
-        let words = ["busybox", "ping", "-i", "0.005", "-W", "1", &ip];
-        let mut ping = from.container.spawn("pings", &words)?;
-        ping.wait_for_log(" seq=20 ", PATIENCE)?;
+        let ping = Pinging::start(&from.container, ip, BEAT, 20)?;
         Ok(Self { ping, send, receive })
     }
 
     /// Ends; nothing was lost, and nothing had to wait for longer than [`STALL`].
     pub(crate) fn end(self) -> Result<Passed> {
         let passed = self.count()?;
-        ensure!(passed.lost == 0, "{passed:?}");
+        ensure!(passed.lost.is_empty(), "{passed:?}");
         ensure!(passed.longest_answer < STALL && passed.longest_stall < STALL, "{passed:?}");
         Ok(passed)
     }
 
     /// Ends, and counts; of the stream nothing was lost.
     pub(crate) fn count(mut self) -> Result<Passed> {
-        self.ping.signal(Signal::INT)?;
-        self.ping.wait(PATIENCE)?;
+        let Pinged { answered, lost, log } = self.ping.end()?;
         self.send.signal(Signal::INT)?;
         self.send.wait_for_log(" end", PATIENCE)?;
         self.receive.wait_for_log(" end", PATIENCE)?;
-        let log = self.ping.log();
-        let sent = number(&log, "", " packets transmitted")?;
-        let answered = number(&log, "transmitted, ", " packets received")?;
         let longest_answer = after_last(&log, "/").context("times of answers")?;
         let bytes = number(&self.receive.log(), "received ", " longest")?;
         let passed = Passed {
-            pings: sent,
-            // The last may be on its way when it ends.
-            lost: (sent - answered).saturating_sub(1),
+            pings: answered,
+            lost,
             longest_answer,
             bytes,
             longest_stall: after_last(&self.receive.log(), "longest ").context("a stall")?,

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::{PATIENCE, Place as _, probe, wait_until};
 
-use crate::site::{Pinging, Site, VXLAN, run};
+use crate::site::{Pinging, Site, VXLAN, run, says};
 
 #[test]
 fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Result<()> {
@@ -43,6 +43,40 @@ fn after_a_reboot_a_host_has_its_subnet_and_address_again() -> Result<()> {
         site.nodes[0].wait_ready()?;
         assert_eq!((site.nodes[0].key()?, site.nodes[0].mac("flannel.1")?), before);
         Ok(())
+    })
+}
+
+#[test]
+fn a_host_that_crashed_and_booted_is_no_twin_of_itself_and_a_clone_is() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 1, &[])?;
+        let before = (site.nodes[0].key()?, site.nodes[0].mac("flannel.1")?);
+        site.nodes[0].kill();
+        site.nodes[0]
+            .host
+            .sh("ip link del flannel.1; nft flush ruleset; rm -r /run/flannel /run/netd")?;
+        let machine = site.nodes[0].host.read("/etc/machine-id")?;
+        let key = format!("/netd/v1/hosts/{}/live{}", machine.trim(), e2e::PREFIX);
+        // All hosts of a lab are of one boot: what there is becomes that of another.
+        let sign = site.etcd.ctl(&["get", "--print-value-only", &key])?.stdout;
+        let mut sign: serde_json::Value = serde_json::from_str(&sign)?;
+        let boot = std::mem::replace(&mut sign["bootId"], "of before".into());
+        site.etcd.ctl(&["put", "--ignore-lease", &key, &sign.to_string()])?;
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        assert_eq!((site.nodes[0].key()?, site.nodes[0].mac("flannel.1")?), before);
+        let log = site.nodes[0].agent()?.log();
+        ensure!(!log.contains("machine id"), "no wait for its own sign of life: {log}");
+        let now = site.etcd.ctl(&["get", "--print-value-only", &key])?.stdout;
+        ensure!(now.contains(boot.as_str().unwrap_or("?")), "{now}");
+
+        site.nodes[0].stop()?;
+        sign["publicIP"] = "192.0.2.99".into();
+        site.etcd.ctl(&["put", &key, &sign.to_string()])?;
+        site.nodes[0].resume()?;
+        wait_until("a clone that runs elsewhere is told", PATIENCE, || {
+            says(&site.nodes[0], 503, "192.0.2.99 has the same machine id")
+        })
     })
 }
 

@@ -1,23 +1,23 @@
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    Capture, Etcd, Host, Internet, Lab, Member, Node, PATIENCE, Packet, Place as _, Process, Proto,
-    Uplink, probe, require_programs,
+    Capture, Etcd, Host, Internet, Lab, Member, Node, Packet, Place as _, Proto, Uplink, probe,
+    require_programs,
 };
-use rustix::process::Signal;
 
 pub(crate) const VXLAN: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}"#;
 pub(crate) const HOST_GW: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}"#;
 pub(crate) const DUAL: &str = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,
     "IPv6Network":"fd05::/48","Backend":{"Type":"vxlan"}}"#;
+pub(crate) const DUAL_DIRECT: &str = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,
+    "IPv6Network":"fd05::/48","Backend":{"Type":"vxlan","DirectRouting":true}}"#;
+pub(crate) const DUAL_HOST_GW: &str = r#"{"Network":"10.5.0.0/16","EnableIPv6":true,
+    "IPv6Network":"fd05::/48","Backend":{"Type":"host-gw"}}"#;
 
-/// Addresses of the store's members.
-const STORE: [IpAddr; 3] = [
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)),
-];
+/// The address of the store, or of its first member.
+const STORE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// The store's host, and hosts with agents. They end before the store does, so that the logs of
 /// a test that fails do not end with an outage.
@@ -43,22 +43,28 @@ impl Site {
 
     /// The store alone, empty.
     pub(crate) fn without_nodes(lab: &Lab) -> Result<Self> {
-        Self::with_store(lab, |host| Etcd::start(host, STORE[0]))
+        Self::with_store(lab, |host| Etcd::start(host, STORE))
     }
 
-    /// A store of three members.
-    pub(crate) fn with_three_members(lab: &Lab) -> Result<Self> {
-        Self::with_store(lab, |host| Etcd::cluster(host, &STORE))
+    /// A store of three members, each on a host of its own, who miss their leader for so long.
+    pub(crate) fn with_three_members(lab: &Lab, election: Duration) -> Result<Self> {
+        let internet = lab.internet()?;
+        let hosts = [lab.host("store2")?, lab.host("store3")?];
+        let mut members = vec![(&internet.host, STORE)];
+        for host in &hosts {
+            members.push((host, internet.connect(lab, host)?.v4));
+        }
+        let etcd = Etcd::cluster(&members, election)?;
+        Ok(Self { nodes: Vec::new(), uplinks: Vec::new(), etcd, internet })
     }
 
     /// A store that speaks TLS, and in which the hosts' user may touch flannel's prefix only.
     pub(crate) fn with_secured_store(lab: &Lab) -> Result<Self> {
-        Self::with_store(lab, |host| Etcd::secured(host, STORE[0]))
+        Self::with_store(lab, |host| Etcd::secured(host, STORE))
     }
 
     fn with_store(lab: &Lab, start: impl FnOnce(&Host) -> Result<Etcd>) -> Result<Self> {
         let internet = lab.internet()?;
-        internet.host.sh("for n in 2 3; do ip addr add 192.0.2.$n/24 dev br0; done")?;
         let etcd = start(&internet.host)?;
         Ok(Self { nodes: Vec::new(), uplinks: Vec::new(), etcd, internet })
     }
@@ -109,6 +115,23 @@ pub(crate) fn all_reach_all(members: &[Member]) -> Result<()> {
     Ok(())
 }
 
+/// The IPv6 address of a container, of network [`DUAL`].
+pub(crate) fn v6(member: &Member) -> Result<IpAddr> {
+    let all = member.container.addresses("eth0")?;
+    let text = all.iter().find(|text| text.starts_with("fd05:")).context("an address")?;
+    Ok(text.split('/').next().unwrap_or_default().parse()?)
+}
+
+/// Whether readiness answers with this status, and says this among other things.
+pub(crate) fn says(node: &Node, want: u16, text: &str) -> bool {
+    node.health("readyz").is_ok_and(|(code, said)| code == want && said.contains(text))
+}
+
+/// Whether readiness says that all is well, and nothing else.
+pub(crate) fn is_well(node: &Node) -> bool {
+    node.health("readyz").is_ok_and(|(_, said)| said == "flanneld is ready")
+}
+
 /// What passes `eth0` of a node, of what tcpdump's filter lets through, while one container pings
 /// another; waits for a packet that is wanted.
 pub(crate) fn wire_of_ping(
@@ -123,23 +146,19 @@ pub(crate) fn wire_of_ping(
 }
 
 /// Ten pings a second from one container to another.
-pub(crate) struct Pinging(Process);
+pub(crate) struct Pinging(probe::Pinging);
 
 impl Pinging {
     /// Begins; the first have been answered.
     pub(crate) fn start(from: &Member, to: &Member) -> Result<Self> {
-        let to = to.ip.to_string();
-        let ping = ["busybox", "ping", "-i", "0.1", "-W", "1", &to];
-        let mut process = from.container.spawn("ping", &ping)?;
-        process.wait_for_log(" seq=3 ", PATIENCE)?;
-        Ok(Self(process))
+        let pause = Duration::from_millis(100);
+        probe::Pinging::start(&from.container, to.ip, pause, 3).map(Self)
     }
 
     /// Ends; every one was answered.
-    pub(crate) fn end(mut self) -> Result<()> {
-        self.0.signal(Signal::INT)?;
-        self.0.wait(PATIENCE)?;
-        ensure!(self.0.log().contains(" 0% packet loss"), "{}", self.0.log());
+    pub(crate) fn end(self) -> Result<()> {
+        let probe::Pinged { lost, log, .. } = self.0.end()?;
+        ensure!(lost.is_empty(), "{lost:?}: {log}");
         Ok(())
     }
 }

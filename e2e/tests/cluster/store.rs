@@ -1,9 +1,13 @@
 //! A store that lets few in, and one that loses a member.
 
-use anyhow::{Result, ensure};
-use e2e::PATIENCE;
+use std::io::Write as _;
 
-use crate::site::{Pinging, Site, VXLAN, all_reach_all, run};
+use anyhow::{Result, ensure};
+use e2e::{ELECTION, PATIENCE, wait_until};
+
+use crate::outage::Withdrawn;
+use crate::packets::Traffic;
+use crate::site::{Site, VXLAN, all_reach_all, is_well, run};
 
 #[test]
 fn certificates_and_a_user_with_rights_to_flannels_prefix_alone_are_enough() -> Result<()> {
@@ -28,10 +32,14 @@ fn certificates_and_a_user_with_rights_to_flannels_prefix_alone_are_enough() -> 
 #[test]
 fn losing_the_leader_of_three_members_disturbs_no_container_and_no_new_host() -> Result<()> {
     run(|lab| {
-        let mut site = Site::with_three_members(lab)?;
+        let mut site = Site::with_three_members(lab, ELECTION)?;
         site.fill(lab, VXLAN, 2, &["-ip-masq"])?;
         let members = site.members()?;
-        let pinging = Pinging::start(&members[1], &members[0])?;
+        let leases = |site: &Site| site.etcd.list(&format!("{}/subnets", e2e::PREFIX));
+        let before = leases(&site)?;
+        let withdrawn = Withdrawn::watch_all(&site.nodes)?;
+        let traffic =
+            [Traffic::start(&members[0], &members[1])?, Traffic::start(&members[1], &members[0])?];
         site.etcd.kill_leader()?;
         site.add(lab, "late", &["-ip-masq"])?;
         site.nodes[2].wait_ready()?;
@@ -41,9 +49,16 @@ fn losing_the_leader_of_three_members_disturbs_no_container_and_no_new_host() ->
             member.wait_to_reach(late.ip, PATIENCE)?;
             late.wait_to_reach(member.ip, PATIENCE)?;
         }
-        pinging.end()?;
-        let leases = site.etcd.list(&format!("{}/subnets", e2e::PREFIX))?;
-        ensure!(leases.len() == 3, "{leases:?}");
+        for node in &site.nodes {
+            wait_until("all is well", PATIENCE, || is_well(node))?;
+        }
+        let mut now = leases(&site)?;
+        ensure!(now.len() == 3, "{now:?}");
+        now.retain(|lease| before.contains(lease));
+        assert_eq!(now, before, "the leases of before, to the byte");
+        withdrawn.into_iter().try_for_each(Withdrawn::nothing)?;
+        let passed: Result<Vec<_>> = traffic.into_iter().map(Traffic::end).collect();
+        writeln!(std::io::stderr(), "without a leader: {:?}", passed?)?;
         Ok(())
     })
 }

@@ -1,10 +1,14 @@
 //! What flanneld leaves on a host that netd takes over, and the commands of the guide that remove it.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Host, Place as _, probe};
+use e2e::{Host, PATIENCE, Place as _, probe, wait_until};
 
+use crate::lost;
+use crate::outage::Withdrawn;
+use crate::packets::Traffic;
 use crate::site::{Site, VXLAN, all_reach_all, run};
 
 /// As flanneld makes them (`pkg/trafficmngr/iptables`, `pkg/trafficmngr/nftables`), with a rule that
@@ -86,6 +90,54 @@ fn the_guides_commands_remove_what_flanneld_left_and_nothing_else() -> Result<()
         let world = (e2e::Internet::V4, e2e::Internet::PORT);
         let seen = probe::ask(&members[0].container, e2e::Proto::Tcp, world)?;
         assert_eq!(seen.source.ip(), site.uplinks[0].v4);
+        Ok(())
+    })
+}
+
+/// Makes a host that netd has left one that flanneld has left: no memory, no rules of netd's, and routes
+/// without its protocol.
+const FLANNELDS: &str = "rm -r /var/lib/netd; nft delete table inet netd_cluster
+    ip route show proto 78 | sed 's/proto 78//' | while read -r route; do
+        ip route replace $route proto boot
+    done
+    test -z \"$(ip route show proto 78)\"";
+
+#[test]
+fn a_device_and_routes_of_flannelds_are_taken_over_without_losing_a_packet() -> Result<()> {
+    run(|lab| {
+        let mut site = Site::new(lab, VXLAN, 3, &["-ip-masq"])?;
+        let members = site.members()?;
+        members[0].wait_to_reach(members[1].ip, PATIENCE)?;
+        let host = site.nodes[0].host.clone();
+        let key = lost::key(&site.nodes[0])?;
+        let state = || {
+            let shown = host.sh("ip -o link show flannel.1; ip route show dev flannel.1
+                ip neigh show nud permanent dev flannel.1; bridge fdb show dev flannel.1")?;
+            anyhow::Ok(shown.stdout)
+        };
+        let before = (state()?, site.etcd.list(&key)?);
+        site.nodes[0].stop()?;
+        let machine = host.read("/etc/machine-id")?;
+        for (own, _) in site.etcd.list("/netd/v1/hosts")? {
+            if own.ends_with(machine.trim()) {
+                site.etcd.ctl(&["del", &own])?;
+            }
+        }
+        host.sh(FLANNELDS)?;
+        ensure!(state()? != before.0, "its routes are flanneld's");
+
+        let withdrawn = Withdrawn::watch_all(&site.nodes)?;
+        let traffic =
+            [Traffic::start(&members[0], &members[1])?, Traffic::start(&members[2], &members[0])?];
+        site.nodes[0].resume()?;
+        site.nodes[0].wait_ready()?;
+        wait_until("all is as it was", PATIENCE, || {
+            state().is_ok_and(|now| now == before.0)
+                && site.etcd.list(&key).is_ok_and(|now| now == before.1)
+        })?;
+        withdrawn.into_iter().try_for_each(Withdrawn::nothing)?;
+        let passed: Result<Vec<_>> = traffic.into_iter().map(Traffic::end).collect();
+        writeln!(std::io::stderr(), "taken over: {:?}", passed?)?;
         Ok(())
     })
 }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Capture, Host, Internet, Member, Node, PATIENCE, Place as _, Proto, Uplink, probe};
+use e2e::{
+    Capture, Host, Internet, Member, Node, PATIENCE, Place as _, Proto, Uplink, probe, wait_until,
+};
 use serde_json::json;
 
 use crate::site::{Site, VXLAN, all_reach_all, run};
@@ -114,6 +116,52 @@ fn who_comes_from_outside_is_translated_only_on_the_way_to_another_hosts_contain
                 assert_eq!(seen.source.ip(), expected, "{proto:?} to {}", member.ip);
             }
         }
+        Ok(())
+    })
+}
+
+/// Both ways: containers that ask are seen as who they are, and so is who asks them, also by another
+/// host's containers, which answer without a detour.
+#[test]
+fn between_the_cluster_and_networks_that_are_left_out_nothing_is_translated() -> Result<()> {
+    run(|lab| {
+        let out = "--ip-masq-exclude=203.0.113.0/24";
+        let nodes = "--ip-masq-exclude=192.0.2.0/24";
+        let site = Site::new(lab, VXLAN, 2, &["-ip-masq", out, nodes])?;
+        for at in [0, 1] {
+            know_way(&site, at)?;
+        }
+        let members = [plain(&site.nodes[0])?, plain(&site.nodes[1])?];
+        for member in &members {
+            assert_eq!(seen_as(member)?, member.ip);
+        }
+        all_reach_all(&members)?;
+        let world = &site.internet.host;
+        let (via, far) = (site.uplinks[0].v4.to_string(), site.nodes[1].key()?.replace('-', "/"));
+        world.run(&["ip", "route", "replace", &far, "via", &via])?;
+        let _server = probe::serve(&members[1].container, 80, &[])?;
+        for proto in [Proto::Tcp, Proto::Udp] {
+            let seen = probe::ask(world, proto, (members[1].ip, 80))?;
+            assert_eq!(seen.source.ip(), IpAddr::from([192, 0, 2, 1]), "{proto:?}");
+        }
+        // Whoever removes the rules finds them put back.
+        let host = &site.nodes[0].host;
+        host.run(&["nft", "flush", "chain", "inet", "netd_cluster", "postrouting"])?;
+        wait_until("the rules are back", PATIENCE, || {
+            let shown = host.run(&["nft", "list", "table", "inet", "netd_cluster"]);
+            shown.is_ok_and(|shown| shown.stdout.matches("@apart4").count() == 2)
+        })?;
+        assert_eq!(seen_as(&members[0])?, members[0].ip);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_not_left_out_is_masqueraded_as_ever() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, VXLAN, 1, &["-ip-masq", "--ip-masq-exclude=198.51.100.0/24"])?;
+        let member = plain(&site.nodes[0])?;
+        assert_eq!(seen_as(&member)?, site.uplinks[0].v4);
         Ok(())
     })
 }

@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use e2e::{NETD, PATIENCE, Place as _};
-use rustix::process::Signal;
+use anyhow::{Result, ensure};
+use e2e::probe::{Pinged, Pinging};
+use e2e::{NETD, PATIENCE, Place as _, wait_until};
 
-use crate::site::{Site, all_reach_all, run, wire_of_ping};
+use crate::packets::Traffic;
+use crate::site::{Site, all_reach_all, run, says, wire_of_ping};
 
 /// Without a backend: flannel's code says udp, whatever its documentation says.
 const NO_BACKEND: &str = r#"{"Network":"10.5.0.0/16"}"#;
@@ -47,36 +48,78 @@ fn a_network_without_a_backend_is_connected_by_datagrams_of_bare_packets() -> Re
 }
 
 #[test]
+fn another_address_mtu_and_network_are_followed_without_losing_a_packet() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, NO_BACKEND, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let node = &site.nodes[0];
+        let shows =
+            |what: &str, script: &str| wait_until(what, PATIENCE, || node.host.sh(script).is_ok());
+        let there = Traffic::start(&members[0], &members[1])?;
+        let back = Traffic::start(&members[1], &members[0])?;
+        node.host.sh("sysctl -qw net.ipv4.conf.all.promote_secondaries=1
+            ip addr add 192.0.2.110/24 dev eth0
+            ip addr change 192.0.2.10/24 dev eth0 preferred_lft 0")?;
+        shows("the port at the new address", "ss -Huln | grep -q '192.0.2.110:8285 '")?;
+        let key = format!("{}/subnets/{}", e2e::PREFIX, node.key()?);
+        wait_until("the new address in the lease", PATIENCE, || {
+            let lease = site.etcd.list(&key).unwrap_or_default();
+            lease.iter().any(|(_, value)| value.contains(r#""PublicIP":"192.0.2.110""#))
+        })?;
+        // The peer sends to it by now.
+        wire_of_ping(node, "udp dst port 8285", (&members[1], &members[0]), |packet| {
+            packet.destination == "192.0.2.110.8285"
+        })?;
+        node.host.run(&["ip", "link", "set", "eth0", "mtu", "1400"])?;
+        shows("another MTU", "ip link show flannel0 | grep -q 'mtu 1372 '")?;
+        shows("another MTU for containers", "grep -q FLANNEL_MTU=1372 /run/flannel/subnet.env")?;
+        site.etcd.configure(r#"{"Network":"10.4.0.0/15","SubnetLen":24}"#)?;
+        shows("a wider network", "grep -q NETWORK=10.4.0.0/15 /run/flannel/subnet.env")?;
+        let passed = [there.end()?, back.end()?];
+        writeln!(std::io::stderr(), "udp, followed: {passed:?}")?;
+
+        node.host.sh("ip addr del 192.0.2.10/24 dev eth0")?;
+        members[0].wait_to_reach(members[1].ip, PATIENCE)?;
+        // Back where it was, whose socket may still be there.
+        node.host.sh("ip addr add 192.0.2.10/24 dev eth0; ip addr del 192.0.2.110/24 dev eth0
+            ip route replace default via 192.0.2.1")?;
+        shows("the port at the old address", "ss -Huln | grep -q '192.0.2.10:8285 '")?;
+        members[1].wait_to_reach(members[0].ip, PATIENCE)?;
+        let other_port =
+            r#"{"Network":"10.4.0.0/15","SubnetLen":24,"Backend":{"Type":"udp","Port":9}}"#;
+        site.etcd.configure(other_port)?;
+        wait_until("another port is refused", PATIENCE, || says(node, 200, "Backend.Port is 9"))
+    })
+}
+
+#[test]
 fn the_gap_of_an_agent_that_is_killed_is_short() -> Result<()> {
     run(|lab| {
         let mut site =
             Site::new(lab, r#"{"Network":"10.5.0.0/16","Backend":{"Type":"udp"}}"#, 2, &[])?;
         let members = site.members()?;
         members[1].wait_to_reach(members[0].ip, PATIENCE)?;
-        let to = members[0].ip.to_string();
-        let ping = ["busybox", "ping", "-i", "0.01", "-W", "1", &to];
-        let mut pings = members[1].container.spawn("ping", &ping)?;
-        pings.wait_for_log(" seq=20 ", PATIENCE)?;
+        let host = site.nodes[0].host.clone();
+        let state = || host.sh("ip -o addr show flannel0; ip route show proto 78");
+        let before = state()?.stdout;
+        let pinging = Pinging::start(&members[1].container, members[0].ip, BEAT, 20)?;
         for _ in 0..KILLS {
             site.nodes[0].kill();
             site.nodes[0].resume()?;
             site.nodes[0].wait_ready()?;
             members[1].wait_to_reach(members[0].ip, PATIENCE)?;
         }
-        pings.signal(Signal::INT)?;
-        pings.wait(PATIENCE)?;
-        let log = pings.log();
-        let numbers = log.lines().find(|line| line.contains("packets transmitted"));
-        let mut numbers = numbers.context("ping's summary")?.split(' ');
-        let sent: u32 = numbers.next().context("a number")?.parse()?;
-        let received: u32 = numbers.nth(2).context("a number")?.parse()?;
-        let gap = BEAT * sent.saturating_sub(received) / KILLS;
+        let Pinged { answered, lost, log } = pinging.end()?;
+        let gap = BEAT * u32::try_from(lost.len())? / KILLS;
         writeln!(
             std::io::stderr(),
-            "backend udp: nothing got through for {} ms of each of {KILLS} kills ({received} of {sent} pings)",
-            gap.as_millis()
+            "backend udp: nothing got through for {} ms of each of {KILLS} kills ({} of {} pings)",
+            gap.as_millis(),
+            lost.len(),
+            lost.len() + answered
         )?;
         ensure!(gap < GAP, "{log}");
+        assert_eq!(state()?.stdout, before, "the device and its routes are the same");
         Ok(())
     })
 }

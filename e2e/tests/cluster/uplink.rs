@@ -4,14 +4,21 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::probe::{Pinged, Pinging};
 use e2e::{Node, PATIENCE, PREFIX, Place as _, wait_until};
 
-use crate::packets::Traffic;
-use crate::site::{HOST_GW, Site, VXLAN, run};
+use crate::lost;
+use crate::outage::Withdrawn;
+use crate::packets::{BEAT, Traffic};
+use crate::site::{DUAL, HOST_GW, Site, VXLAN, run, says, v6};
 
 /// The most pings that may be lost while an address is taken away before there is another: 200 a
 /// second are sent.
-const LOST: u64 = 60;
+const LOST: usize = 60;
+
+/// What leads from a host to others.
+const LEADS: &str = "ip route show proto 78; ip neigh show nud permanent dev flannel.1
+    bridge fdb show dev flannel.1";
 
 /// What its lease says.
 fn published(site: &Site, node: &Node) -> Result<String> {
@@ -54,6 +61,8 @@ fn an_address_that_changes_while_the_old_one_is_there_costs_no_packet() -> Resul
         let members = site.members()?;
         let host = &site.nodes[0].host;
         let (key, device) = (site.nodes[0].key()?, index(&site.nodes[0])?);
+        let leads = || anyhow::Ok(host.sh(LEADS)?.stdout);
+        let (held, withdrawn) = (leads()?, Withdrawn::watch(host)?);
         let (there, back) =
             (Traffic::start(&members[0], &members[1])?, Traffic::start(&members[1], &members[0])?);
         host.sh("sysctl -qw net.ipv4.conf.all.promote_secondaries=1")?;
@@ -67,7 +76,43 @@ fn an_address_that_changes_while_the_old_one_is_there_costs_no_packet() -> Resul
         members[0].wait_to_reach(members[1].ip, PATIENCE)?;
         let passed = [there.end()?, back.end()?];
         ensure!(key == site.nodes[0].key()? && device == index(&site.nodes[0])?);
+        assert_eq!(leads()?, held, "what leads to others is as it was");
+        withdrawn.nothing()?;
         writeln!(std::io::stderr(), "another address, {} ms: {passed:?}", took.as_millis())?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_ipv6_address_that_changes_is_published_and_costs_no_packet() -> Result<()> {
+    run(|lab| {
+        let site = Site::new(lab, DUAL, 2, &["-ip-masq"])?;
+        let members = site.members()?;
+        let [one, other] = members.as_slice() else { anyhow::bail!("two containers") };
+        one.wait_to_reach(v6(other)?, PATIENCE)?;
+        let host = &site.nodes[0].host;
+        let device = || host.read("/sys/class/net/flannel-v6.1/ifindex");
+        let before = (lost::key(&site.nodes[0])?, device()?);
+        let pings = [(one, other), (other, one)]
+            .map(|(from, to)| Pinging::start(&from.container, v6(to)?, BEAT, 20))
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?;
+        host.sh("ip addr add 2001:db8:1::110/64 dev eth0 nodad
+            ip addr change 2001:db8:1::a/64 dev eth0 preferred_lft 0")?;
+        wait_until("the lease and the peer say so", PATIENCE, || {
+            let peer = site.nodes[1].host.run(&["bridge", "fdb", "show", "dev", "flannel-v6.1"]);
+            let lease = site.etcd.list(&lost::key(&site.nodes[0]).unwrap_or_default());
+            peer.is_ok_and(|shown| shown.stdout.contains(" dst 2001:db8:1::110 "))
+                && lease.is_ok_and(|all| all.iter().any(|(_, value)| value.contains(":1::110\"")))
+        })?;
+        host.sh("ip addr del 2001:db8:1::a/64 dev eth0")?;
+        one.wait_to_reach(v6(other)?, PATIENCE)?;
+        for ping in pings {
+            let Pinged { answered, lost, log } = ping.end()?;
+            writeln!(std::io::stderr(), "another IPv6 address: {lost:?} of {answered} pings lost")?;
+            ensure!(lost.is_empty(), "{log}");
+        }
+        ensure!(before == (lost::key(&site.nodes[0])?, device()?));
         Ok(())
     })
 }
@@ -109,14 +154,12 @@ fn an_address_that_is_replaced_is_published_and_the_peers_follow() -> Result<()>
         members[1].wait_to_reach(members[0].ip, PATIENCE)?;
         let passed = [there.count()?, back.count()?];
         writeln!(std::io::stderr(), "address replaced, {} ms: {passed:?}", took.as_millis())?;
-        ensure!(passed.iter().all(|passed| passed.lost < LOST), "{passed:?}");
+        ensure!(passed.iter().all(|passed| passed.lost.len() < LOST), "{passed:?}");
         ensure!(key == site.nodes[0].key()? && device == index(&site.nodes[0])?);
         // Without an address it says so.
         host.sh("ip addr del 192.0.2.110/24 dev eth0")?;
         wait_until("not ready for want of an address", PATIENCE, || {
-            site.nodes[0]
-                .health("readyz")
-                .is_ok_and(|(code, said)| code == 503 && said.contains("default route"))
+            says(&site.nodes[0], 503, "default route")
         })?;
         host.sh("ip addr add 192.0.2.111/24 dev eth0; ip route add default via 192.0.2.1")?;
         wait_moved(&site, "192.0.2.111")?;

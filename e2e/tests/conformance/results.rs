@@ -17,8 +17,10 @@ struct Case {
 }
 
 /// Plugins whose results are compared elsewhere: the plugin, and why.
-const ELSEWHERE: [(&str, &str); 1] =
-    [("overlay", "needs netd; the delegate's result is flannel's")];
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("overlay", "needs netd; the delegate's result is flannel's"),
+    ("netd", "needs netd: e2e/tests/networks"),
+];
 
 fn cases() -> Vec<Case> {
     let case = |plugins: Value, mtus| Case { plugins, ports: json!([]), mtus };

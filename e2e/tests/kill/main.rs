@@ -11,14 +11,17 @@ mod orphans;
 mod plan;
 mod point;
 mod site;
-mod workers;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::points::try_all;
 use e2e::{CNI_BIN, Lab, PluginSet, bins, require, require_programs};
 
 use site::Site;
+
+/// More than there are processors: removing links waits without using one.
+const WORKERS: usize = 6;
 
 #[test]
 fn killed_or_failed_anywhere_del_or_gc_leaves_nothing() -> Result<()> {
@@ -29,7 +32,8 @@ fn killed_or_failed_anywhere_del_or_gc_leaves_nothing() -> Result<()> {
         let points = plan::points(&Site::new(lab, "plan")?.calls()?);
         ensure!(points.len() > 2000, "only {} points", points.len());
         let tried = points.len();
-        let wrong = workers::try_all(lab, points)?;
+        let site = |number| Site::new(lab, &format!("host{number}"));
+        let wrong = try_all(WORKERS, points, site, |site, point| site.try_point(point))?;
         ensure!(wrong.is_empty(), "{} of {tried} points:\n{}", wrong.len(), wrong.join("\n"));
         println!("{tried} points");
         Ok(())
@@ -38,7 +42,7 @@ fn killed_or_failed_anywhere_del_or_gc_leaves_nothing() -> Result<()> {
 
 /// What makes programs fail on purpose is in no release.
 #[test]
-fn the_released_program_cannot_be_made_to_fail() -> Result<()> {
+fn the_released_programs_cannot_be_made_to_fail() -> Result<()> {
     if !can_run()? {
         return Ok(());
     }
@@ -46,8 +50,10 @@ fn the_released_program_cannot_be_made_to_fail() -> Result<()> {
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         Ok(bytes.windows(11).any(|part| part == b"NETD_INJECT"))
     };
-    ensure!(has(inject_program()?)?, "the program of profile inject has no injection");
-    ensure!(!has(bins::program("plugins")?)?, "the released program has injection");
+    for name in ["plugins", "netd"] {
+        ensure!(has(bins::injected(name)?)?, "{name} of profile inject has no injection");
+        ensure!(!has(bins::program(name)?)?, "the released {name} has injection");
+    }
     Lab::run(|lab| {
         let host = lab.host("host")?;
         PluginSet::Ours.install(&host)?;
@@ -61,20 +67,14 @@ fn the_released_program_cannot_be_made_to_fail() -> Result<()> {
     let output =
         std::process::Command::new(make[0]).args(&make[1..]).output().context("run make")?;
     let commands = String::from_utf8(output.stdout)?;
-    ensure!(commands.contains("/release/plugins"), "{commands}");
+    for name in ["plugins", "netd"] {
+        ensure!(commands.contains(&format!("/release/{name}")), "{commands}");
+    }
     ensure!(!commands.contains("inject"), "{commands}");
     Ok(())
 }
 
 fn can_run() -> Result<bool> {
     Ok(require_programs(&["strace", "nft", "conntrack"])?
-        && require("built plugins (make build)", inject_program().is_ok())?)
-}
-
-fn inject_program() -> Result<PathBuf> {
-    let released = bins::program("plugins")?;
-    let target = released.parent().and_then(|dir| dir.parent()).context("the target directory")?;
-    let path = target.join("inject/plugins");
-    ensure!(path.exists(), "{} is not built: run `make build` first", path.display());
-    Ok(path)
+        && require("built plugins (make build)", bins::injected("plugins").is_ok())?)
 }

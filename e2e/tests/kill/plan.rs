@@ -2,48 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use crate::point::{At, Errno, Ground, How, Point, Recovery, Verb};
+use e2e::points::{END, Errno, How, is_own, may_change};
 
-/// How often a call with a verb, of a plugin, makes a system call of that name, or sends a
-/// `message`.
+use crate::point::{At, Ground, Point, Recovery, Verb};
+
+/// How often a call with a verb, of a plugin, makes a system call of that name, or sends one of
+/// [`MESSAGES`].
 pub(crate) type Calls = BTreeMap<(Ground, Verb, usize, String), usize>;
 
-/// Among the names of system calls, a netlink message.
-const MESSAGE: &str = "message";
+/// Among the names of system calls, netlink messages: those that change something, and those that ask.
+const MESSAGES: [&str; 2] = ["message", "look"];
 
-/// The last system call of a program.
-const END: &str = "exit_group";
-
-/// System calls about the process itself and its memory, and `close`, whose answer nobody can act
-/// on: made to fail, they say nothing about the network.
-const OWN: &str = "execve brk mmap munmap mprotect mremap madvise arch_prctl set_tid_address \
-                   set_robust_list rseq prlimit64 rt_sigaction rt_sigprocmask sigaltstack poll \
-                   gettid getpid getrandom close exit_group exit restart_syscall";
-
-/// What changes nothing that outlives the process: it reads, or is about its own descriptors and
-/// namespaces. Every call that is neither here nor in [`OWN`] is one that may change something.
-const READS: &str = "access bind fcntl flock fstat fstatfs getdents64 getsockname getsockopt ioctl \
-                     lseek lstat pread64 read readlink readlinkat recvfrom recvmsg setns \
-                     setsockopt socket socketpair stat statx";
-
-const CALL_ERRORS: [Errno; 3] = [
-    Errno { name: "EIO", number: 5 },
-    Errno { name: "ENOSPC", number: 28 },
-    Errno { name: "ENOMEM", number: 12 },
-];
-const MESSAGE_ERRORS: [Errno; 3] = [
-    Errno { name: "EPERM", number: 1 },
-    Errno { name: "ENOMEM", number: 12 },
-    Errno { name: "EBUSY", number: 16 },
-];
+const CALL_ERRORS: [Errno; 3] = [Errno::EIO, Errno::ENOSPC, Errno::ENOMEM];
+const MESSAGE_ERRORS: [Errno; 3] = [Errno::EPERM, Errno::ENOMEM, Errno::EBUSY];
 
 /// The points at which to cut calls that do so much, each once for DEL and once for GC.
 pub(crate) fn points(calls: &Calls) -> Vec<Point> {
     let mut points = Vec::new();
     for ((ground, verb, plugin, name), count) in calls {
         for number in 0..*count {
-            let (at, errors) = if name == MESSAGE {
-                (At::Message(number), MESSAGE_ERRORS)
+            let (at, errors) = if let Some(kind) = MESSAGES.into_iter().find(|kind| name == kind) {
+                (At::Message(kind, number), MESSAGE_ERRORS)
             } else {
                 (At::Call(name.clone(), number + 1), CALL_ERRORS)
             };
@@ -65,8 +44,7 @@ pub(crate) fn points(calls: &Calls) -> Vec<Point> {
 /// after the last of them, where it ends. Failure is another at each call, as what the program does
 /// then is. What fails from there on (ADD, on a used host) is what changes something.
 fn ways(ground: Ground, verb: Verb, name: &str, errno: Errno) -> Vec<How> {
-    let among = |list: &str| list.split_whitespace().any(|other| other == name);
-    let (own, changes) = (among(OWN), !among(OWN) && !among(READS));
+    let (own, changes) = (is_own(name), may_change(name));
     let mut ways = Vec::new();
     if changes || name == END {
         ways.push(How::Killed);

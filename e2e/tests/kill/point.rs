@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use e2e::points::How;
+
 /// In the order of the chain; `bridge` calls `host-local` in its own process.
 pub(crate) const PLUGINS: [&str; 3] = ["bridge", "portmap", "firewall"];
 
@@ -26,23 +28,8 @@ pub(crate) enum Verb {
 pub(crate) enum At {
     /// The nth system call of that name, from 1.
     Call(String, usize),
-    /// The nth netlink message, from 0.
-    Message(usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum How {
-    Killed,
-    /// Once, with this error.
-    Failed(Errno),
-    /// From there on, so that what was done cannot be taken back either.
-    Broken(Errno),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Errno {
-    pub(crate) name: &'static str,
-    pub(crate) number: i32,
+    /// The nth netlink message of a kind, from 0.
+    Message(&'static str, usize),
 }
 
 /// Who has to clean up.
@@ -69,8 +56,8 @@ impl Point {
     /// The words for function `point` of `assets/kill.sh`.
     pub(crate) fn words(&self) -> Vec<String> {
         let (nth, bin, cut) = match &self.at {
-            At::Call(name, nth) => (nth, "/opt/cni/bin", self.how.strace(name, *nth)),
-            At::Message(number) => (number, "/opt/inject", self.how.inject(*number)),
+            At::Call(name, nth) => (nth, "/opt/cni/bin", strace(self.how, name, *nth)),
+            At::Message(kind, nth) => (nth, "/opt/inject", inject(self.how, kind, *nth)),
         };
         let mut words = vec!["point".to_owned()];
         words.push(self.ground.word().to_owned());
@@ -89,7 +76,7 @@ impl Point {
             (How::Killed, _) => line.starts_with("code 137 "),
             (How::Failed(_) | How::Broken(_), At::Call(..)) => line.contains("INJECTED"),
             // What is refused is told or passed over; which it is, is the plugin's matter.
-            (How::Failed(_) | How::Broken(_), At::Message(_)) => true,
+            (How::Failed(_) | How::Broken(_), At::Message(..)) => true,
         }
     }
 }
@@ -129,23 +116,11 @@ impl Recovery {
     }
 }
 
-impl How {
-    fn strace(self, call: &str, nth: usize) -> Vec<String> {
-        let cut = match self {
-            Self::Killed => format!("signal=KILL:when={nth}"),
-            Self::Failed(errno) => format!("error={}:when={nth}", errno.name),
-            Self::Broken(errno) => format!("error={}:when={nth}+", errno.name),
-        };
-        let (trace, inject) = (format!("--trace={call}"), format!("--inject={call}:{cut}"));
-        ["strace", "-f", "-qq", "-o", "/run/kill/trace", &trace, &inject].map(str::to_owned).into()
-    }
+fn strace(how: How, call: &str, nth: usize) -> Vec<String> {
+    let words = ["strace", "-f", "-qq", "-o", "/run/kill/trace"].map(str::to_owned);
+    words.into_iter().chain(how.options(call, nth)).collect()
+}
 
-    fn inject(self, number: usize) -> Vec<String> {
-        let wish = match self {
-            Self::Killed => format!("kill:{number}"),
-            Self::Failed(errno) => format!("fail:{number}:{}", errno.number),
-            Self::Broken(errno) => format!("break:{number}:{}", errno.number),
-        };
-        vec!["env".to_owned(), format!("NETD_INJECT={wish}")]
-    }
+fn inject(how: How, kind: &str, nth: usize) -> Vec<String> {
+    vec!["env".to_owned(), format!("NETD_INJECT={}", how.wish(kind, nth))]
 }

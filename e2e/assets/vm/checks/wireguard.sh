@@ -9,8 +9,12 @@ grep -q wireguard /run/shown
 same "$(stat -c '%a %s' /run/h1/lib/wgkey)" '600 44'
 exchange
 through flannel-wg
+links=(flannel-wg)
 case $mode in
-    separate) through flannel-wg-v6 v6 ;;
+    separate)
+        links+=(flannel-wg-v6)
+        through flannel-wg-v6 v6
+        ;;
     *)
         refute inside h1 ip link show flannel-wg-v6
         through flannel-wg v6
@@ -45,14 +49,34 @@ esac
 same "$(counted plain)" 0
 inside h1 nft delete table inet watch
 
+# What the kernel has of each device: the key of the file, and of the peer its key, the shared secret and the keep-alive.
+secrets() {
+    local link
+    for link in "${links[@]}"; do
+        inside h1 wg show "$link" dump | awk 'NR == 1 { print $1 } NR > 1 { print $1, $2, $8 }'
+    done
+}
+expected() {
+    local link
+    for link in "${links[@]}"; do
+        cat /run/h1/lib/wgkey
+        echo
+        echo "$(inside h2 wg show "$link" public-key) $1"
+    done
+}
+known=$(expected "$psk 5")
+same "$(secrets)" "$known"
 survives
+same "$(secrets)" "$known"
 exchange
 through flannel-wg
 
 # A device that somebody removes, and a peer that he removes, come back.
-inside h1 ip link del flannel-wg
-within 10 pings c1 "${v4[c2]}"
-within 10 pings c1 "${v6[c2]}"
+for link in "${links[@]}"; do
+    inside h1 ip link del "$link"
+    within 10 pings c1 "${v4[c2]}"
+    within 10 pings c1 "${v6[c2]}"
+done
 exchange
 
 # Two subnets of one host are one peer: the second comes and goes, and the first stays.
@@ -71,5 +95,24 @@ if [ "$mode" = auto ]; then
     within 2 pings c1 "${v4[c2]}"
     within 2 pings c1 "${v6[c2]}"
 fi
+
+# The address between hosts, the MTU, and the secret of all hosts change; what has a port stays.
+# The kernel takes a peer's networks and gives them back when it is set, each of both families on its own.
+moves flannel-wg 1320 2
+set_config() {
+    /opt/e2e/netd config set --etcd-endpoints "$store" "{\"Network\": \"10.5.0.0/16\",
+        \"EnableIPv6\": true, \"IPv6Network\": \"fd05::/48\",
+        \"Backend\": {\"Type\": \"wireguard\", \"Mode\": \"$mode\", $1}}"
+}
+set_config '"MTU": 1390'
+within 10 has_mtu flannel-wg 1310
+within 5 pings c1 "${v4[c2]}"
+within 5 pings c2 "${v6[c1]}"
+same "$(secrets)" "$(expected '(none) off')"
+set_config '"ListenPort": 51900'
+refused() { inside h1 busybox wget -q -O - http://127.0.0.1:8081/readyz | grep 'ListenPort is 51900' >/dev/null; }
+within 10 refused
+within 5 pings c1 "${v4[c2]}"
+within 5 pings c2 "${v6[c1]}"
 
 cleans

@@ -4,10 +4,14 @@
 //! Every target has a host of its own; single rounds alternate between the targets, so that all
 //! meet the same load of the machine. Compare figures of one run only. `--full` attaches 1,000
 //! containers with the peers too, which takes minutes; `--own` measures the chain beside the floor
-//! alone, to see at once what a change does; `--peers` measures the agent alone.
+//! alone, to see at once what a change does; `--peers` measures the agent alone, `--networks`
+//! networks of one host, `--overlay` those of the cluster.
 #![expect(clippy::print_stdout, reason = "the tables go to stdout")]
 
+mod attach;
 mod counts;
+mod networks;
+mod overlay;
 mod peers;
 mod samples;
 
@@ -44,6 +48,12 @@ fn main() -> Result<()> {
         if given("--peers") {
             return peers::print(lab);
         }
+        if given("--networks") {
+            return networks::print(lab);
+        }
+        if given("--overlay") {
+            return overlay::print(lab);
+        }
         let mut bench = Bench::new(lab)?;
         if given("--own") {
             return bench.own();
@@ -52,7 +62,9 @@ fn main() -> Result<()> {
         bench.parallel()?;
         bench.chain(full)?;
         drop(bench);
-        peers::print(lab)
+        peers::print(lab)?;
+        networks::print(lab)?;
+        overlay::print(lab)
     })
 }
 

@@ -13,8 +13,9 @@ use crate::samples::middle;
 
 /// Rounds from nothing; the two alternate.
 const ROUNDS: usize = 7;
-/// Numbers of peers.
+/// Numbers of peers that exist when the agent starts, that come then, and that it leads to from nothing.
 const FEW: u32 = 10;
+const SOME: u32 = 100;
 const MANY: u32 = 1000;
 
 /// The address of etcd.
@@ -56,17 +57,24 @@ pub(crate) fn print(lab: &Lab) -> Result<()> {
     }
     let mut node = Node::start(&host, &etcd, &["-log=warn"])?;
     node.wait_ready()?;
-    let (few, before) = (scale::event(&mut node, &etcd, FEW)?, scale::memory(&mut node)?);
+    let mut rows = vec![row(&mut node, &etcd, FEW)?];
+    scale::populate(&etcd, &internet.host, SOME)?;
+    rows.push(row(&mut node, &etcd, SOME)?);
     scale::populate(&etcd, &internet.host, MANY)?;
     let (mut agent, mut batch) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         batch.push(by_batch(&floor)?);
         agent.push(from_nothing(&mut node)?);
     }
-    let (many, after) = (scale::event(&mut node, &etcd, MANY)?, scale::memory(&mut node)?);
+    rows.push(row(&mut node, &etcd, MANY)?);
     times(&mut agent, &mut batch);
-    costs(&[(FEW, few, before), (MANY, many, after)]);
+    costs(&rows);
     Ok(())
+}
+
+/// What one change costs among so many peers, and the agent's memory in KiB then.
+fn row(node: &mut Node, etcd: &Etcd, peers: u32) -> Result<(u32, Cost, u64)> {
+    Ok((peers, scale::event(node, etcd, peers)?, scale::memory(node)?))
 }
 
 /// Milliseconds of the agent's first look at everything, on a host that has nothing of it.

@@ -65,7 +65,7 @@ impl Demo {
         self.add("sibling", bridge("red", 1), json!([]))?;
         println!(
             "\n  eth0 {} --- host --- red 10.1.0.1 --+-- web eth0 {web}  (8080 -> 80)\n\
-             {:38}+-- sibling eth0 {}",
+             {:46}+-- sibling eth0 {}",
             self.uplink.v4,
             "",
             self.member("sibling")?.v4

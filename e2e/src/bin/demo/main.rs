@@ -1,4 +1,5 @@
-//! `make demo`: the plugins on a host, and the agent on two, all made of namespaces, narrated.
+//! `make demo`: the plugins on a host, the agent on two, and a network that both have, all made of namespaces,
+//! narrated.
 //!
 //! Each step is done by the real programs and shown by the real tools; what is said is checked, so
 //! a demo that ends well is true.
@@ -6,6 +7,7 @@
 
 mod cluster;
 mod host;
+mod overlay;
 
 use anyhow::Result;
 use e2e::{Lab, Place};
@@ -13,8 +15,10 @@ use e2e::{Lab, Place};
 fn main() -> Result<()> {
     Lab::run(host::show_all)?;
     Lab::run(cluster::show_all)?;
+    Lab::run(overlay::show_all)?;
     println!(
-        "Next: docs/guide/quickstart.md for the plugins, docs/guide/flannel.md for the agent."
+        "Plugins alone: docs/guide/quickstart.md. In flannel's place: docs/guide/flannel.md.\n\
+         Next: docs/guide/networks.md and docs/guide/overlay.md, the networks of one host and of all."
     );
     Ok(())
 }
