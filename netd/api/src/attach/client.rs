@@ -120,7 +120,14 @@ fn ask(socket: &Path, request: Request, netns: Option<BorrowedFd<'_>>) -> Result
         .and_then(|()| send(&mut stream, &frame, netns));
     // Who is refused is answered, and hung up on, before anything is read of the request.
     let hung_up = match sent {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Some(error),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            Some(error)
+        }
         sent => sent.map(|()| None).map_err(failed("write to"))?,
     };
     let mut length = [0; 4];

@@ -1,6 +1,7 @@
+mod refused;
+
 use super::*;
 use crate::SubnetEnv;
-
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
