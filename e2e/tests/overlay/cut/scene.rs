@@ -116,7 +116,11 @@ impl Scene {
     /// Does it again, where it may be done already.
     fn again(&self, step: Step, is_off: bool) -> Result<()> {
         match step {
-            Step::Create if self.site.inspect(0, "new").is_ok() => Ok(()),
+            // Who was killed may have made it in etcd, and the next one hear of it only after a start.
+            Step::Create => wait_for("it is made", PATIENCE, || {
+                let is_there = || self.site.inspect(0, "new").map(drop);
+                is_there().or_else(|_| self.step(step)).map(Some)
+            }),
             Step::Attach(_) if is_off => Ok(()),
             Step::Attach(number) => {
                 detach(&self.containers[number], NETWORKS[number])?;
@@ -125,7 +129,7 @@ impl Scene {
             Step::Remove if self.site.inspect(0, "new").is_err() => Ok(()),
             // Who was killed may have told the others of containers that are gone.
             Step::Remove => wait_for("it is removed", PATIENCE, || self.step(step).map(Some)),
-            Step::Create | Step::Detach(_) => self.step(step),
+            Step::Detach(_) => self.step(step),
         }
     }
 
