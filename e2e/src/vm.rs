@@ -9,6 +9,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -79,6 +81,37 @@ pub struct Vm {
     check_bound: Duration,
     bound: Duration,
     memory: u32,
+}
+
+/// How many machines of this program run.
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// The right to run a machine: there are no more of them than processors, as what an emulated machine is asked to
+/// do in time it does only with a processor of its own.
+struct Turn;
+
+impl Turn {
+    /// Waits for those that run; each has its bound.
+    fn wait() -> Result<Self> {
+        let most = available_parallelism().context("count processors")?.get();
+        let running = RUNNING.lock().ok().context("a machine's thread panicked")?;
+        let mut running = ENDED
+            .wait_while(running, |running| *running >= most)
+            .ok()
+            .context("a machine's thread panicked")?;
+        *running += 1;
+        Ok(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Ok(mut running) = RUNNING.lock() {
+            *running -= 1;
+        }
+        ENDED.notify_one();
+    }
 }
 
 /// Tells whether machines with `kernel` can run here.
@@ -227,6 +260,7 @@ impl Vm {
         let dir = tempfile::tempdir().context("make a directory for a virtual machine")?;
         let (initramfs, console) = (dir.path().join("initramfs"), dir.path().join("console"));
         let names = self.write_initramfs(&files.modules, &initramfs)?;
+        let _turn = Turn::wait()?;
         let start = Instant::now();
         let mut child = self
             .qemu(&files.kernel, &initramfs, &console)
