@@ -43,7 +43,7 @@ demo: build
 	$(SUDO) $(BUILD)/demo
 
 test: build parsers fleet
-	$(CARGO) test --workspace --no-fail-fast
+	CARGO=$(CARGO) e2e/run-tests --workspace
 
 # Every parser, with a million inputs that were tampered with.
 parsers:
@@ -52,7 +52,7 @@ parsers:
 
 # A thousand hosts of one cluster, with one etcd and simulated kernels but for one.
 fleet:
-	FLEET_HOSTS=1000 $(OPTIMISED) $(CARGO) test -p netd --test cluster \
+	FLEET_HOSTS=1000 $(OPTIMISED) CARGO=$(CARGO) e2e/run-tests -p netd --test cluster \
 	    hosts_that_start_at_once -- --nocapture
 
 # Figures of one run compare with each other; --full attaches 1,000 containers with the peers too.

@@ -103,6 +103,8 @@ is_damaged() {
         fi
         kill -CONT "$agent"
     done
-    echo "nothing is damaged in $turn turns" >&2
+    echo "nothing is damaged in $turn turns: $(pidof netd), $(type damage)" >&2
+    grep -H State: /proc/$agent/task/*/status >&2 || true
+    nft -a list table inet netd_cluster >&2 || true
     exit 1
 }
