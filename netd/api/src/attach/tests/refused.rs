@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;
 
+use cni::Code;
+
 use super::super::*;
 use super::framed;
 
@@ -25,7 +27,7 @@ fn who_is_refused_before_all_is_asked_is_told_why() {
     let refused = gc(&path, long()).unwrap_err();
     netd.join().unwrap();
     assert!(
-        matches!(&refused, Error::Refused { text, code: 7 } if text == "not for you"),
+        matches!(&refused, Error::Refused { text, code: Code::InvalidConfig } if text == "not for you"),
         "{refused:?}"
     );
 }
