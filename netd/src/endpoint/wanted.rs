@@ -26,6 +26,8 @@ pub struct Wanted {
     pub names: Vec<String>,
     /// Published ports.
     pub ports: Vec<Published>,
+    /// The ports of the host of which those are that are still to be chosen.
+    pub dynamic: Dynamic,
     /// Whoever runs the container holds them itself.
     pub ports_held: bool,
     /// Addresses, at most one of a family; a single address has the whole length as prefix.
@@ -78,6 +80,7 @@ impl Wanted {
             ifname,
             names,
             ports,
+            dynamic: dynamic.clone(),
             ports_held: request.ports_held,
             ips,
             mac: request.mac.as_deref().map(mac).transpose()?,

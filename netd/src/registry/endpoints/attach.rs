@@ -213,7 +213,7 @@ impl Endpoints {
         let others = self.index().in_sandbox(endpoint.sandbox());
         let others: Vec<_> = others.into_iter().filter(|other| other.id != endpoint.id).collect();
         endpoint.share_ports(&others);
-        let asked = match self.ask_for_ports(&mut endpoint, network, wanted.live) {
+        let asked = match self.ask_for_ports(&mut endpoint, network, wanted.live, &wanted.dynamic) {
             Ok(asked) => asked,
             Err(error) => return Err(self.unmake(&endpoint, error, Vec::new())),
         };

@@ -167,6 +167,7 @@ fn wanted_of_way_out(wanted: &Wanted) -> Wanted {
         ifname: None,
         names: vec![format!("gateway_{short}")],
         ports: wanted.ports.clone(),
+        dynamic: wanted.dynamic.clone(),
         ports_held: wanted.ports_held,
         ips: Vec::new(),
         mac: None,

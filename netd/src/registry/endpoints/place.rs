@@ -10,7 +10,7 @@ use netstate::{Datapath, NetState, Ns, NsNames, Op, Plan};
 use super::life::Life;
 use super::repair::on_host;
 use super::{Endpoints, Networks, with_host};
-use crate::endpoint::{Endpoint, EndpointError, Parts, Sandbox, placed};
+use crate::endpoint::{Dynamic, Endpoint, EndpointError, Parts, Sandbox, placed};
 use crate::network::Network;
 
 /// An endpoint whose ports are others from now on.
@@ -75,7 +75,9 @@ impl Endpoints {
             after.carried = Some(carried.unwrap_or_else(|| heir.leading()));
             self.rewrite(after.clone());
             let own = Endpoint { carried: None, ..after };
-            if let Err(error) = self.hold_ports(&mut own.clone(), network, false) {
+            if let Err(error) =
+                self.hold_ports(&mut own.clone(), network, false, &Dynamic::default())
+            {
                 let (endpoint, error) = (own.owner().path(), ErrorChain(&error));
                 tracing::error!(endpoint, %error, "host ports are not held");
             }

@@ -22,9 +22,10 @@ impl Endpoints {
         endpoint: &mut Endpoint,
         network: &Network,
         is_strict: bool,
+        dynamic: &Dynamic,
     ) -> Result<Option<Asked<'_>>, EndpointError> {
         if endpoint.ports.iter().any(Published::is_open) {
-            return self.hold_ports(endpoint, network, is_strict).map(|()| None);
+            return self.hold_ports(endpoint, network, is_strict, dynamic).map(|()| None);
         }
         let wanted = self.forwards(endpoint, network, &BTreeSet::new())?;
         match wanted.is_empty() {
@@ -46,11 +47,13 @@ impl Endpoints {
     ) -> Result<(), EndpointError> {
         match asked.map_or(Ok(true), Asked::are_held)? {
             true => Ok(()),
-            false => self.hold_ports(&mut endpoint.clone(), network, is_strict),
+            false => {
+                self.hold_ports(&mut endpoint.clone(), network, is_strict, &Dynamic::default())
+            }
         }
     }
 
-    /// Holds the ports of an endpoint that is being made, and chooses those that are left to us. What
+    /// Holds the ports of an endpoint that is being made, and chooses those that are left to us, of `dynamic`. What
     /// another program listens on is an error where `is_strict`; else a warning, as that program may be
     /// the runtime, which holds its ports itself, and rules come before sockets.
     ///
@@ -61,8 +64,9 @@ impl Endpoints {
         endpoint: &mut Endpoint,
         network: &Network,
         is_strict: bool,
+        dynamic: &Dynamic,
     ) -> Result<(), EndpointError> {
-        let mut choices = choose(&mut endpoint.ports)?;
+        let mut choices = choose(&mut endpoint.ports, dynamic)?;
         let (owner, mut foreign) = (endpoint.owner().path(), BTreeSet::new());
         loop {
             let wanted = self.forwards(endpoint, network, &foreign)?;
@@ -170,9 +174,9 @@ impl Endpoints {
 /// The first choice of each port whose number is still to be chosen; gives the others to go on with.
 fn choose(
     ports: &mut [Published],
+    dynamic: &Dynamic,
 ) -> Result<Vec<Option<impl Iterator<Item = u16> + use<>>>, EndpointError> {
-    let dynamic = dynamic(ports.iter().any(Published::is_open));
-    let mut choices: Vec<_> = ports.iter().map(|port| port.choice(&dynamic)).collect();
+    let mut choices: Vec<_> = ports.iter().map(|port| port.choice(dynamic)).collect();
     for (port, choice) in ports.iter_mut().zip(&mut choices) {
         if let Some(choice) = choice {
             port.host_port = choice.next().ok_or_else(|| none_left(port))?;
