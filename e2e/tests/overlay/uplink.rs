@@ -222,6 +222,7 @@ fn a_vxlan_device_of_somebody_elses_with_a_networks_number_is_named_and_when_it_
 fn refused_by_kernel(container: &Container, network: &str, text: &str) -> Result<()> {
     let why = attach(container, network, &json!({})).err().context("it is refused")?.to_string();
     ensure!(why.contains(text) && why.contains(LATER) && why.contains(network), "{why}");
+    assert_eq!(why.matches("ip link add ").count(), 1, "the command is told once: {why}");
     let links = container.run(&["ip", "-o", "link"])?.stdout;
     ensure!(links.lines().count() == 1, "{links}");
     Ok(())

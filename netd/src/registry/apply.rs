@@ -1,6 +1,6 @@
 //! Plans of what networks and containers have on this host, applied.
 
-use cni::ErrorChain;
+use attach::Refusal;
 use kernel::Kernel;
 use netstate::{Datapath, NsNames, Plan, Step};
 
@@ -16,6 +16,6 @@ pub(super) fn apply(kernel: &mut Kernel, plan: &Plan) -> Result<Vec<String>, Str
     }
     match kernel.apply(plan).failed {
         None => Ok(commands),
-        Some((step, error)) => Err(format!("{}: {}", command(&step), ErrorChain(&error))),
+        Some((step, error)) => Err(format!("{}: {}", command(&step), Refusal(error))),
     }
 }

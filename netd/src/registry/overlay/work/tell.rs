@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use attach::Refusal;
 use drivers::overlay;
 use kernel::Kind;
 use netstate::{Datapath, LinkKind, Ns, Plan};
 use rustix::io::Errno;
 
-use super::{Work, made, text};
+use super::{Work, made};
 use crate::reconcile::retry::Retry;
 
 /// Frames of all overlays come by one port, which a tunnel end opens on the host.
@@ -30,7 +31,7 @@ impl Work {
                     }
                     Some(_) | None => String::new(),
                 };
-                Err(format!("{}: {}{remedy}", step.command(&self.names), text(&error)))
+                Err(format!("{}: {}{remedy}", step.command(&self.names), Refusal(error)))
             }
         }
     }
