@@ -24,6 +24,8 @@ pub struct Packet {
     pub destination: String,
     /// The whole line, without the time.
     pub text: String,
+    /// When it passed, since 1970; zero for what the packet of the line before carries.
+    pub at: Duration,
 }
 
 impl Capture {
@@ -36,7 +38,7 @@ impl Capture {
     pub fn start(place: &dyn Place, interface: &str, filter: &str) -> Result<Self> {
         let name = format!("{interface} of {}", place.name());
         let log = format!("capture-{}-{interface}", place.name().replace('/', "-"));
-        let options = ["tcpdump", "-i", interface, "-nn", "-t", "-l", "--immediate-mode", filter];
+        let options = ["tcpdump", "-i", interface, "-nn", "-tt", "-l", "--immediate-mode", filter];
         let mut tcpdump = place.spawn(&log, &options)?;
         tcpdump.wait_for_log("listening on", PATIENCE).context("start a capture")?;
         Ok(Self { name, tcpdump })
@@ -48,20 +50,32 @@ impl Capture {
         self.tcpdump.log().lines().filter_map(parse).collect()
     }
 
-    /// Waits until `wanted` says the packets are all there, and ends the capture.
+    /// Waits until `wanted` says the packets are all there.
     ///
     /// # Errors
     ///
     /// When they do not come; the error shows what came.
-    pub fn stop_when(
-        self,
+    pub fn wait_for(
+        &self,
         what: &str,
         mut wanted: impl FnMut(&[Packet]) -> bool,
     ) -> Result<Vec<Packet>> {
-        let bound = Duration::from_secs(5);
-        wait_until(&format!("{what} on {}", self.name), bound, || wanted(&self.packets()))
+        wait_until(&format!("{what} on {}", self.name), PATIENCE, || wanted(&self.packets()))
             .with_context(|| format!("captured: {}", self.tcpdump.log()))?;
         Ok(self.packets())
+    }
+
+    /// The same, and ends the capture.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::wait_for`].
+    pub fn stop_when(
+        self,
+        what: &str,
+        wanted: impl FnMut(&[Packet]) -> bool,
+    ) -> Result<Vec<Packet>> {
+        self.wait_for(what, wanted)
     }
 }
 
@@ -84,9 +98,16 @@ fn is(end: &str, address: std::net::IpAddr) -> bool {
     end == address || end.rsplit_once('.').is_some_and(|(host, _)| host == address)
 }
 
-/// `IP 10.0.0.1.1234 > 10.0.0.2.80: Flags ...`; lines that tcpdump says about itself are none.
+/// `1764412800.000001 IP 10.0.0.1.1234 > 10.0.0.2.80: Flags ...`; lines that tcpdump says about itself are none.
 fn parse(line: &str) -> Option<Packet> {
     const KINDS: [&str; 3] = ["IP ", "IP6 ", "ARP, "];
+    let (time, rest) = line.split_once(' ')?;
+    let time = time.split_once('.').and_then(|(seconds, micros)| {
+        let at = Duration::from_secs(seconds.parse().ok()?);
+        Some(at + Duration::from_micros(micros.parse().ok()?))
+    });
+    // What a packet carries is a line of its own, without a time.
+    let (at, line) = time.map_or((Duration::ZERO, line), |at| (at, rest));
     let kind = KINDS.iter().find(|kind| line.starts_with(**kind))?;
     let (source, rest) = line.get(kind.len()..)?.split_once(" > ").unwrap_or_default();
     let (destination, _) = rest.split_once(": ").unwrap_or_default();
@@ -94,6 +115,7 @@ fn parse(line: &str) -> Option<Packet> {
         source: source.to_owned(),
         destination: destination.to_owned(),
         text: line.to_owned(),
+        at,
     })
 }
 

@@ -51,7 +51,9 @@ pub use id::Id;
 pub use inspect::{Brief, Inspect, ShownContainer, ShownIpam, ShownSubnet, shown_containers};
 pub use lookup::find;
 pub use moment::Moment;
-pub use options::{BridgeOptions, DirectMode, DirectOptions, GatewayMode, OverlayOptions};
+pub use options::{
+    Announcements, BridgeOptions, DirectMode, DirectOptions, GatewayMode, OverlayOptions,
+};
 pub use overlay::{Segment, number_segments};
 pub use parent::is_free_for;
 pub(crate) use pools::leads_out;

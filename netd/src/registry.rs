@@ -20,6 +20,7 @@ mod orphans;
 mod overlay;
 mod remove;
 mod resolvers;
+mod tend;
 #[cfg(test)]
 mod tests;
 mod views;

@@ -1,5 +1,6 @@
 //! Networks of one host, without a cluster: what `netd network` makes, shows, keeps and removes.
 
+mod announce;
 mod attach;
 mod attach_life;
 mod attach_outside;

@@ -71,8 +71,7 @@ impl Parts {
             mtu: direct.options.mtu,
             mac: Some(endpoint.mac).filter(|_| direct.options.mode.has_mac()),
         };
-        let mut inside = interface(endpoint, network, direct.options.mtu, has_ipv6);
-        inside.notify = Notify::ArpAndNdisc;
+        let inside = interface(endpoint, network, direct.options.mtu, has_ipv6);
         let mut links = upper.desired(&endpoint.owner(), &inside);
         if let Some(link) = &direct.host_link {
             let routes = endpoint.addresses.iter().map(|net| host_route(net.ip(), link));
@@ -252,5 +251,6 @@ pub(super) fn interface(
     let routes = default_routes(network, endpoint);
     let carries_ipv6 = mtu.is_none_or(|mtu| mtu >= IPV6_MIN_MTU);
     let link_local = !addresses.is_empty() && carries_ipv6 && has_ipv6;
-    Interface { addresses, routes, dad: false, notify: Notify::Arp, link_local }
+    // The agent announces addresses itself: when the kernel does, the bridge may drop it.
+    Interface { addresses, routes, dad: false, notify: Notify::AsItIs, link_local }
 }

@@ -1,5 +1,6 @@
 //! The options of drivers, by Docker's keys.
 
+mod announcements;
 mod direct;
 mod overlay;
 
@@ -11,6 +12,7 @@ use netstate::LinkName;
 use super::{Driver, NetworkError, PUBLISH};
 use crate::config::options::boolean;
 
+pub use announcements::Announcements;
 pub use direct::{DirectMode, DirectOptions};
 pub use overlay::OverlayOptions;
 
@@ -63,10 +65,6 @@ pub struct BridgeOptions {
     pub host_v4: Option<Ipv4Addr>,
     /// The same for IPv6.
     pub host_v6: Option<Ipv6Addr>,
-    /// Gratuitous announcements of a new address.
-    pub announcements: Option<u32>,
-    /// Milliseconds between them.
-    pub announce_ms: Option<u32>,
 }
 
 /// Checks the options of a driver; gives the keys that it does not know.
@@ -76,6 +74,7 @@ pub struct BridgeOptions {
 pub(super) fn check(driver: Driver, given: &Given) -> Result<Vec<String>, NetworkError> {
     let mut read = Reader { given, known: Vec::new() };
     read.boolean(PUBLISH)?;
+    Announcements::from(&mut read)?;
     match driver {
         Driver::Bridge => drop(BridgeOptions::from(&mut read)?),
         Driver::Macvlan | Driver::Ipvlan => DirectOptions::from(driver, &mut read).map(|_| ())?,
@@ -117,8 +116,6 @@ impl BridgeOptions {
             prefix: read.prefix("com.docker.network.container_iface_prefix")?,
             host_v4: read.parsed("com.docker.network.host_ipv4", "is no IPv4 address")?,
             host_v6: read.parsed("com.docker.network.host_ipv6", "is no IPv6 address")?,
-            announcements: read.number("com.docker.network.advertise_addr_nmsgs", 0, 3)?,
-            announce_ms: read.number("com.docker.network.advertise_addr_ms", 100, 2000)?,
         })
     }
 }

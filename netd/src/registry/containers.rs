@@ -2,20 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use cni::AddResult;
 use kernel::{Kind, Netns};
 use netd_api::attach::{Attach, Check, Collected, Detach, Gc, Status};
 
 use super::endpoints::{Attachment, Networks, Overlaid};
-use super::{Inner, Registry, device_of, endpoints, global};
+use super::{Registry, device_of, endpoints, global};
 use crate::endpoint::{EndpointError, Wanted};
 use crate::network::{self, Driver, Id, Network, Scope};
-
-/// How often it is looked for containers that are gone, beside what events tell of: some may be lost.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// How often a container may find the addresses taken that this host had claimed.
 const AT_ONCE: usize = 16;
@@ -167,10 +162,16 @@ impl Registry {
     }
 
     /// Takes away those whose containers may be gone since an event of the kernel.
-    async fn collect_suspects(&self) {
+    pub(super) async fn collect_suspects(&self) {
         let failed = "a container that may be gone is not looked at";
         self.tried(failed, |registry, networks| registry.0.endpoints.collect_suspects(networks))
             .await;
+    }
+
+    /// Tells neighbours of addresses again, as often as is due by now.
+    pub(super) async fn announce_due(&self) {
+        let failed = "neighbours are not told of addresses";
+        self.tried(failed, |registry, _| registry.0.endpoints.announce_due()).await;
     }
 
     /// Takes up the containers of before, and puts right what they have on this host.
@@ -185,7 +186,7 @@ impl Registry {
     }
 
     /// Holds the host ports of all containers anew.
-    async fn hold_ports(&self) {
+    pub(super) async fn hold_ports(&self) {
         tracing::warn!("netd proxy has ended; starting it anew for the ports that it held");
         let failed = "host ports are not held";
         self.tried(failed, |registry, networks| registry.0.endpoints.hold_all_ports(networks))
@@ -193,7 +194,7 @@ impl Registry {
     }
 
     /// Writes the lists for runtimes and the endpoints that could not be written.
-    async fn write_again(&self) {
+    pub(super) async fn write_again(&self) {
         let failed = "what could not be written is not written";
         self.tried(failed, |registry, networks| {
             registry.0.lists.again(global::listed(networks));
@@ -253,37 +254,6 @@ impl Registry {
         });
         done.await.unwrap_or_else(|error| Err(EndpointError::Agent(error.to_string())))
     }
-}
-
-/// Looks for containers that are gone, and to it that ports are held, until the registry is gone.
-pub(super) fn tend(inner: &Arc<Inner>) {
-    let (watch, suspected) = (inner.endpoints.watch_ports(), inner.endpoints.suspected());
-    let inner = Arc::downgrade(inner);
-    let of_ports: Weak<Inner> = Weak::clone(&inner);
-    let of_suspects: Weak<Inner> = Weak::clone(&inner);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some(inner) = inner.upgrade() else { return };
-            let registry = Registry(inner);
-            registry.collect_dead(None).await;
-            registry.write_again().await;
-        }
-    });
-    tokio::spawn(async move {
-        loop {
-            suspected.notified().await;
-            let Some(inner) = of_suspects.upgrade() else { return };
-            Registry(inner).collect_suspects().await;
-        }
-    });
-    tokio::spawn(async move {
-        loop {
-            watch.ended().await;
-            let Some(inner) = of_ports.upgrade() else { return };
-            Registry(inner).hold_ports().await;
-        }
-    });
 }
 
 fn namespace(netns: Option<OwnedFd>, path: &Path) -> Result<Netns, EndpointError> {

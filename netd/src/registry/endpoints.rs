@@ -8,6 +8,7 @@
 //! time; containers do not wait for each other.
 
 mod adopt;
+mod announce;
 mod attach;
 mod detach;
 mod direct;
@@ -39,6 +40,7 @@ use crate::dns;
 use crate::endpoint::{Endpoint, EndpointError, Sandbox};
 use crate::network::{Id, Network};
 
+use announce::Announcer;
 use files::Files;
 use held::Ports;
 use index::Index;
@@ -59,6 +61,8 @@ pub(super) struct Endpoints {
     dns: Arc<dns::Server>,
     /// Told when something in a namespace is done.
     done: Condvar,
+    /// Tells neighbours of addresses.
+    announcer: Arc<Announcer>,
     /// Told when a container may be gone.
     suspected: Arc<Notify>,
 }
@@ -91,6 +95,7 @@ impl Endpoints {
             index: Mutex::default(),
             dns,
             done: Condvar::new(),
+            announcer: Arc::default(),
             suspected: Arc::default(),
         })
     }

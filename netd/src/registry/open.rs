@@ -14,7 +14,7 @@ use super::keeper::{self, Keeper, Members};
 use super::lists::Lists;
 use super::overlay::{Bulletin, Overlays};
 use super::{
-    Claims, FILE, Inner, Known, Registry, containers, device_of, global, names, orphans, resolvers,
+    Claims, FILE, Inner, Known, Registry, device_of, global, names, orphans, resolvers, tend,
 };
 use crate::dns;
 use crate::global::Cluster;
@@ -128,7 +128,7 @@ impl Registry {
         registry.adopt().await;
         // Whoever attaches from now on finds the addresses that are this host's.
         registry.take_up().await;
-        containers::tend(&registry.0);
+        tend::tend(&registry.0);
         registry.follow_claims();
         global::follow(&registry.0);
         Ok(registry)

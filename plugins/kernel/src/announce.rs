@@ -7,6 +7,7 @@ mod frame;
 mod packet;
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 
 use ipnetwork::IpNetwork;
 use netstate::LinkName;
@@ -23,6 +24,20 @@ use crate::netns::{Netns, NetnsError};
 /// The link is not there or down, or sending was refused; then the other addresses have been
 /// announced all the same.
 pub fn announce(netns: &Netns, link: &LinkName, addrs: &[IpNetwork]) -> Result<(), Error> {
+    announce_by(netns, link, addrs, close_in_background)
+}
+
+/// The same for who announces on many links, and closes the sockets by `close`: that makes the caller wait, and
+/// until then the socket keeps the namespace alive.
+///
+/// # Errors
+/// As [`announce`].
+pub fn announce_by(
+    netns: &Netns,
+    link: &LinkName,
+    addrs: &[IpNetwork],
+    close: impl FnOnce(OwnedFd),
+) -> Result<(), Error> {
     if addrs.is_empty() {
         return Ok(());
     }
@@ -46,7 +61,7 @@ pub fn announce(netns: &Netns, link: &LinkName, addrs: &[IpNetwork]) -> Result<(
         }
         result
     })();
-    close_in_background(socket);
+    close(socket);
     result
 }
 

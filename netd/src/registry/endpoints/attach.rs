@@ -100,7 +100,7 @@ impl Endpoints {
         let there = Inside::look(&mut inside, wanted)?;
         let below = self.below(network)?;
         let endpoint = self.reserve(attachment, &there, below.as_ref())?;
-        let made = self.make(endpoint, &mut inside, network, wanted, networks);
+        let made = self.make(endpoint, &mut inside, attachment, networks);
         if made.is_err() {
             tracing::debug!(network = network.name, container = wanted.container, "not attached");
         }
@@ -198,10 +198,10 @@ impl Endpoints {
         &self,
         mut endpoint: Endpoint,
         inside: &mut Kernel,
-        network: &Network,
-        wanted: &Wanted,
+        attachment: &Attachment<'_>,
         networks: &Networks,
     ) -> Result<AddResult, EndpointError> {
+        let Attachment { network, wanted, netns, .. } = attachment;
         let change = self.elect(&mut endpoint, inside, network, wanted, networks);
         // What is about to change for others, too, is written down before it does.
         let written = change.and_then(|change| self.files.write(&endpoint).map(|()| change));
@@ -229,6 +229,7 @@ impl Endpoints {
             let left = self.detach_held(&endpoint, networks).err();
             return Err(with_left(error, left.map(|e| e.to_string()).into_iter().collect()));
         }
+        self.announce(&endpoint, network, netns);
         self.dns.put_endpoint(told::endpoint(&endpoint));
         let sandbox = endpoint.sandbox();
         self.index().replace(endpoint.clone());

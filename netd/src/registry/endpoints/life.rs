@@ -138,7 +138,7 @@ fn leading_to(endpoint: &Endpoint) -> Option<(PathBuf, Netns)> {
 }
 
 /// What is behind a path, if it is this namespace. Most that is not is told by its number.
-fn at(path: &Path, sandbox: Sandbox) -> Option<Netns> {
+pub(super) fn at(path: &Path, sandbox: Sandbox) -> Option<Netns> {
     if NetnsId::at(path) != Some(sandbox.id) {
         return None;
     }

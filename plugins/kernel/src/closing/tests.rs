@@ -56,6 +56,19 @@ fn the_kernel_closes_the_socket() {
 }
 
 #[test]
+fn all_of_many_are_closed() {
+    in_new_host(|| {
+        let sockets: Vec<OwnedFd> = (0..40).map(|_| packet()).collect();
+        let inodes: Vec<u64> = sockets.iter().map(inode).collect();
+        assert!(inodes.iter().all(|inode| lives("packet", *inode)));
+        close_together(sockets);
+        // A program that another test starts at this moment has duplicates until it is executed.
+        inodes.iter().for_each(|inode| wait_until_gone("packet", *inode));
+        close_together(Vec::new());
+    });
+}
+
+#[test]
 fn the_caller_has_no_descriptor_of_it_left() {
     in_new_host(|| {
         let socket = packet();
