@@ -65,6 +65,7 @@ fn b1_the_default_network_is_made_at_its_first_container_which_reaches_the_world
         ensure!(site.links()?.iter().any(|link| link.name == "netd0" && link.up));
         let subnet = site.subnet("bridge")?;
         let gateway = site.gateway("bridge")?;
+        ensure!(subnet.starts_with("172.") && subnet.ends_with("/24"), "{subnet}");
         let routes = shows(&guest.container, &["-4", "route"])?;
         ensure!(routes.contains(&format!("default via {gateway} dev eth0")), "{routes}");
         ensure!(routes.contains(&format!("{subnet} dev eth0")), "{routes}");

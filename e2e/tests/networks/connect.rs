@@ -47,6 +47,11 @@ fn b7_a_running_container_is_connected_by_every_word_for_it_and_disconnected_aga
             let words = ["connect", "--ip", "172.30.2.7", "--alias", "api", "second", connect];
             assert_eq!(site.done(&words)?, "", "{connect}");
             assert_eq!(container.addresses("eth1")?[..1], ["172.30.2.7/24".to_owned()]);
+            let own = container.run(&["ip", "-4", "route", "show", "dev", "eth1"])?.stdout;
+            ensure!(
+                own.starts_with("172.30.2.0/24 proto kernel scope link "),
+                "on the link: {own}"
+            );
             assert_eq!(default_route(&container)?, route, "{connect}: the runtime's stays");
             assert_eq!(
                 ps(site, "{{.ID}} {{.Networks}} {{.Interfaces}}")?,
@@ -140,7 +145,7 @@ fn n1_h1_none_and_host_are_connected_to_nothing() -> Result<()> {
 #[test]
 fn what_makes_no_sense_of_connect_and_disconnect_is_refused_in_dockers_words() -> Result<()> {
     run(|site| {
-        with_two_networks(site)?;
+        let container = with_two_networks(site)?;
         for (words, told) in [
             (&["connect", "second", "nobody"][..], "No such container: nobody"),
             (&["disconnect", "second", "nobody"], "No such container: nobody"),
@@ -162,6 +167,13 @@ fn what_makes_no_sense_of_connect_and_disconnect_is_refused_in_dockers_words() -
             let refused = site.refused(words)?;
             ensure!(refused.contains(told), "{words:?}: {refused}");
         }
+        // Its runtime's own.
+        container.run(&["ip", "link", "add", "own0", "type", "bridge"])?;
+        container.run(&["ip", "address", "add", "172.30.9.5/24", "dev", "own0"])?;
+        site.done(&["create", "--subnet", "172.30.9.128/25", "third"])?;
+        let both = "network third (172.30.9.128/25) overlaps 172.30.9.5/24 of interface own0";
+        let refused = site.refused(&["connect", "third", "c1"])?;
+        ensure!(refused.contains(both), "{refused}");
         let wrong = site.network(&["connect", "-p", "90-80", "second", "c1"])?;
         ensure!(
             wrong.code == 2 && wrong.stderr.contains("invalid containerPort: 90-80"),
@@ -169,9 +181,16 @@ fn what_makes_no_sense_of_connect_and_disconnect_is_refused_in_dockers_words() -
         );
         assert_eq!(ps(site, "{{.ID}} {{.Networks}}")?, "c1 first");
         // Docker passes over what it does not know; that it has no effect is told.
-        let told = site.network(&["connect", "--driver-opt", "a=b", "second", "c1"])?;
-        let warning = "WARNING: option a is not known of an endpoint and has no effect";
-        assert_eq!((told.code, told.stderr.lines().next()), (0, Some(warning)));
+        let of_networks = "com.docker.network.advertise_addr_nmsgs";
+        let option = format!("{of_networks}=0");
+        let options = ["--driver-opt", "a=b", "--driver-opt", &option];
+        let told = site.network(&[&["connect"], &options[..], &["second", "c1"]].concat())?;
+        ensure!(told.code == 0, "{told:?}");
+        for key in ["a", of_networks] {
+            let line =
+                format!("WARNING: option {key} is not known of an endpoint and has no effect\n");
+            ensure!(told.stderr.contains(&line), "{told:?}");
+        }
         assert_eq!(ps(site, "{{.ID}} {{.Networks}}")?, "c1 first,second");
         Ok(())
     })
