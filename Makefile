@@ -30,12 +30,19 @@ export RUST_LIB_BACKTRACE ?= 0
 # A million inputs or changes: optimised, with the checks of a debug build, beside its dependencies.
 OPTIMISED := CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=false CARGO_INCREMENTAL=0
 
-.PHONY: setup build demo test parsers fleet bench hot lint install install-plugins
+.PHONY: setup build released injected demo test parsers fleet bench hot lint install install-plugins
 
+# Each profile has a directory and a lock of its own, and a program is linked by one processor.
 build:
 	e2e/setup
+	$(MAKE) --no-print-directory -j2 released injected
+
+# The plugins first, by themselves: what netd wants of a crate that both have is not to be in them.
+released:
 	$(CARGO) build --release --target $(TARGET) -p plugins
 	$(CARGO) build --release --target $(TARGET) -p netd -p e2e --bins
+
+injected:
 	$(CARGO) build --profile inject --target $(TARGET) -p plugins --features inject
 	$(CARGO) build --profile inject --target $(TARGET) -p netd --features inject
 
