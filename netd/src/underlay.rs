@@ -17,7 +17,7 @@ use netstate::{LinkName, Ns};
 
 use crate::config::options::IfaceOptions;
 use address::{first_v4, first_v6, owns, usable};
-pub use carrier::{Carrier, choose_carrier};
+pub use carrier::{Carrier, choose_carrier, follow_carrier};
 pub use error::Unsuitable;
 
 /// The interface between hosts, and this host's addresses.

@@ -80,3 +80,33 @@ fn an_overlay_is_carried_by_ipv6_between_hosts_of_that_family_and_others_are_tol
         together(&a, &c).with_context(|| from)
     })
 }
+
+#[test]
+fn a_host_whose_default_route_of_ipv4_is_gone_for_a_while_stays_known_by_ipv4() -> Result<()> {
+    run(2, |site| {
+        let host = site.host(1)?.clone();
+        site.done(0, &["create", "-d", "overlay", "ov"])?;
+        site.wait_shown(1, "ov")?;
+        let a = Guest::new(site.host(0)?, "a", "ov", &json!({}))?;
+        let b = Guest::new(&host, "b", "ov", &json!({}))?;
+        wait_others(site, 0, "ov", 1)?;
+        together(&a, &b)?;
+        let known = site.stored("members/")?;
+        host.sh("ip -4 route del default
+             ip link set eth0 mtu 1480")?;
+        // Who knows the new MTU has looked since the route went.
+        let mut number = 0;
+        wait_until("the interface is looked at", PATIENCE, || {
+            number += 1;
+            let guest = Guest::new(&host, &format!("c{number}"), "ov", &json!({}));
+            guest.is_ok_and(|guest| {
+                guest
+                    .shows(&["ip", "link", "show", "eth0"])
+                    .is_ok_and(|shown| shown.contains("mtu 1430 "))
+            })
+        })?;
+        assert_eq!(site.stored("members/")?, known);
+        together(&a, &b)?;
+        together(&b, &a)
+    })
+}

@@ -45,7 +45,7 @@ pub(super) fn run(
     host: &Host,
     opened: &Opened,
 ) -> JoinSet<()> {
-    let first = look(&options.iface);
+    let first = look(&options.iface, None);
     let member = Member {
         host: host.name.clone(),
         vtep: first.as_ref().ok().map(|found| found.public),
@@ -97,7 +97,9 @@ impl Following {
         let mut rhythm = Rhythm::new(hints, self.every);
         loop {
             let options = self.options.clone();
-            let looked = tokio::task::spawn_blocking(move || look(&options)).await;
+            let in_force = self.tell_below.borrow().carrier.clone();
+            let looked =
+                tokio::task::spawn_blocking(move || look(&options, in_force.as_ref())).await;
             let found = looked.unwrap_or_else(|stopped| Err(stopped.to_string()));
             self.note(found.as_ref().err().cloned());
             // What cannot be seen for a moment is as it was.
@@ -145,7 +147,7 @@ impl Following {
 /// Tells networks that were just opened what is between hosts now; where that cannot be seen, whoever follows it
 /// tells why.
 pub(super) fn put_first_underlay(registry: &Registry, options: &IfaceOptions) {
-    if let Ok(found) = look(options) {
+    if let Ok(found) = look(options, None) {
         put(registry, found);
     }
 }
@@ -177,8 +179,12 @@ async fn put_underlay(mut opened: Opened, mut below: watch::Receiver<Below>) {
     }
 }
 
-fn look(options: &IfaceOptions) -> Result<Carrier, String> {
+fn look(options: &IfaceOptions, in_force: Option<&Carrier>) -> Result<Carrier, String> {
     let seen = underlay::look(&mut Kernel::open(None), options);
     let seen = seen.map_err(|error| ErrorChain(&error).to_string())?;
-    underlay::choose_carrier(options, &seen).map_err(|error| error.to_string())
+    let found = match in_force {
+        Some(in_force) => underlay::follow_carrier(options, &seen, in_force),
+        None => underlay::choose_carrier(options, &seen),
+    };
+    found.map_err(|error| error.to_string())
 }

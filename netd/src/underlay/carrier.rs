@@ -42,6 +42,26 @@ pub fn choose_carrier(options: &IfaceOptions, seen: &Seen) -> Result<Carrier, Un
     }
 }
 
+/// As [`choose_carrier`], beside what is in force: one of IPv4 stays for as long as its interface has the address,
+/// though another one of IPv6 would be chosen now. A default route of IPv4 that is gone for a while takes nobody from
+/// hosts that are known by IPv4.
+///
+/// # Errors
+/// Those of [`choose_carrier`].
+pub fn follow_carrier(
+    options: &IfaceOptions,
+    seen: &Seen,
+    in_force: &Carrier,
+) -> Result<Carrier, Unsuitable> {
+    let found = choose_carrier(options, seen)?;
+    let is_left = in_force.public.is_ipv4() && found.public.is_ipv6();
+    let has_it = |link: &&Uplink| {
+        link.name == in_force.link && usable(link).any(|ip| ip == in_force.address)
+    };
+    let stays = seen.links.iter().find(has_it).filter(|_| is_left);
+    Ok(stays.map_or(found, |link| Carrier { mtu: link.mtu, ..in_force.clone() }))
+}
+
 fn of_v6(options: &IfaceOptions, seen: &Seen) -> Option<Carrier> {
     let (link, asked) = candidate_of_v6(options, seen)?;
     let is_of_wire = |ip: &Ipv6Addr| !ip.is_unicast_link_local();

@@ -155,3 +155,20 @@ fn networks_of_the_cluster_are_carried_by_ipv6_where_it_is_asked_for_or_there_is
     let told = choose_carrier(&iface(&["eth1"]), &only).unwrap_err().to_string();
     assert!(told.contains("interface eth1 has no usable IPv4 address"), "{told}");
 }
+
+#[test]
+fn an_address_of_ipv4_stays_while_it_is_there_though_its_default_route_is_gone() {
+    let options = IfaceOptions::default();
+    let both = seen();
+    let in_force = choose_carrier(&options, &both).unwrap();
+    let mut without = Seen { default_v4: None, ..both.clone() };
+    without.links[1].mtu = 1400;
+    assert!(choose_carrier(&options, &without).unwrap().public.is_ipv6());
+    let kept = follow_carrier(&options, &without, &in_force).unwrap();
+    assert_eq!(kept, Carrier { mtu: 1400, ..in_force.clone() });
+    without.links[1].addrs.retain(|addr| addr.net.is_ipv6());
+    let moved = follow_carrier(&options, &without, &in_force).unwrap();
+    assert_eq!(moved.public.to_string(), "2001:db8::10");
+    // Who began by IPv6, as what gave it IPv4 was late, goes to what the others have.
+    assert_eq!(follow_carrier(&options, &both, &moved).unwrap(), in_force);
+}
