@@ -188,8 +188,12 @@ fn a_host_that_is_cut_off_for_longer_than_its_lease_keeps_all_and_is_there_again
         }
         site.nodes[0].wait_ready()?;
         assert_eq!(cut.sh(STATE)?.stdout, before);
-        // What was compacted away is listed, each once.
-        let log = site.nodes[0].agent()?.log();
+        // What was compacted away is listed, each once; each watch comes back when it may.
+        let mut log = String::new();
+        wait_until("all is listed anew", PATIENCE, || {
+            log = site.nodes[0].agent().map(|agent| agent.log()).unwrap_or_default();
+            log.matches("list anew").count() >= LISTED
+        })?;
         assert_eq!(log.matches("list anew").count(), LISTED, "{log}");
         let passed = [there.end()?, back.end()?];
         writeln!(

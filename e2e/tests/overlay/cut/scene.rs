@@ -193,16 +193,22 @@ impl Scene {
         }
         self.started = self.site.nodes[0].agent()?.log().len();
         let ended = ended.iter().filter(|step| !matches!(step, Step::Attach(_) | Step::Detach(2)));
+        let mut was_failed = false;
         for step in ended {
-            if let Err(error) = self.step(*step) {
+            let Err(error) = self.step(*step) else { continue };
+            // What is done late in a start, as on a slow machine, is cut in what comes after it.
+            ensure!(!was_killed && !was_failed, "{step:?}: {error:#}");
+            if kills {
                 let node = &mut self.site.nodes[0];
-                let is_killed = kills && !was_killed;
-                ensure!(is_killed, "{step:?}: {error:#}");
-                wait_until("it is killed", PATIENCE, || !node.is_alive())?;
+                wait_until("it is killed", PATIENCE, || !node.is_alive())
+                    .with_context(|| format!("{step:?}: {error:#}"))?;
                 was_killed = true;
                 self.plain()?;
-                self.again(*step, false)?;
+            } else {
+                was_failed = true;
             }
+            self.again(*step, false)
+                .with_context(|| format!("{step:?} again, after: {error:#}"))?;
         }
         Ok(was_killed)
     }
