@@ -30,8 +30,7 @@ pub(crate) fn all_reach_by(config: &str, members: &[Member]) -> Result<()> {
     }
     for from in members {
         for to in members.iter().filter(|to| to.ip != from.ip) {
-            let (name, to) = (from.container.name(), v6(to)?);
-            ensure!(probe::pings(&from.container, to)?, "{name} cannot ping {to}");
+            probe::ping(&from.container, v6(to)?)?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The plugin `overlay` and the agent itself.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Cni, PATIENCE, Place as _, SUBNET_ENV, probe};
+use e2e::{Cni, PATIENCE, Place as _, SUBNET_ENV};
 use serde_json::{Value, json};
 
 use crate::site::{Site, VXLAN, run};
@@ -43,7 +43,7 @@ fn overlay_asks_the_agent_and_without_one_its_file() -> Result<()> {
         site.nodes[0].stop()?;
         early.call("STATUS", "overlay", &network())?.result()?;
         let later = site.nodes[0].add_by("later", conflist())?;
-        ensure!(probe::pings(&later.container, members[1].ip)?, "no ping");
+        later.wait_to_reach(members[1].ip, PATIENCE)?;
         let host = &site.nodes[0].host;
         host.run(&["rm", SUBNET_ENV])?;
         let (code, text) = early.call("STATUS", "overlay", &network())?.error()?;

@@ -18,7 +18,7 @@ fn a_restart_keeps_subnet_and_link_layer_address_and_interrupts_nothing() -> Res
         // From the other host, over the whole time.
         let pinging = Pinging::start(&members[1], &members[0])?;
         ensure!(site.nodes[0].stop()? == 0, "SIGTERM ends it with 0");
-        ensure!(probe::pings(&members[1].container, members[0].ip)?, "the kernel goes on alone");
+        probe::ping(&members[1].container, members[0].ip)?;
         site.nodes[0].resume()?;
         site.nodes[0].wait_ready()?;
         site.nodes[0].kill();

@@ -141,7 +141,7 @@ pub(crate) fn wire_of_ping(
     wanted: impl Fn(&Packet) -> bool,
 ) -> Result<Vec<Packet>> {
     let capture = Capture::start(&node.host, "eth0", filter)?;
-    ensure!(probe::pings(&from.container, to.ip)?, "no ping");
+    probe::ping(&from.container, to.ip)?;
     capture.stop_when("the ping", |packets| packets.iter().any(&wanted))
 }
 
@@ -165,7 +165,7 @@ impl Pinging {
 
 fn reaches(from: &Member, to: IpAddr) -> Result<()> {
     let name = from.container.name();
-    ensure!(probe::pings(&from.container, to)?, "{name} cannot ping {to}");
+    probe::ping(&from.container, to)?;
     for proto in [Proto::Tcp, Proto::Udp] {
         let seen = probe::ask(&from.container, proto, (to, 80))?;
         ensure!(seen.source.ip() == from.ip, "{name} is seen as {} by {to}", seen.source);

@@ -229,7 +229,7 @@ fn what_is_for_nobody_on_a_hosts_subnet_ends_there_with_a_blackhole_route() -> R
 fn ends_here(host: &Host, nobody: IpAddr) -> Result<()> {
     let capture = Capture::start(host, "eth0", "icmp")?;
     ensure!(!probe::pings(host, nobody)?, "somebody is at {nobody}");
-    ensure!(probe::pings(host, Internet::V4)?, "no ping");
+    probe::ping(host, Internet::V4)?;
     let packets = capture.stop_when("the ping", |all| {
         all.iter().any(|packet| packet.destination_is(Internet::V4))
     })?;

@@ -33,7 +33,7 @@ fn b1_packets_are_the_containers_on_the_bridge_and_the_hosts_on_the_way_out() ->
         for proto in [Proto::Tcp, Proto::Udp] {
             probe::ask(&guest.container, proto, WORLD)?;
         }
-        ensure!(probe::pings(&guest.container, WORLD.0)?, "ping");
+        probe::ping(&guest.container, WORLD.0)?;
         on_bridge.stop_when("the container's packets, and answers to it", |packets| {
             let out = packets.iter().any(|p| p.source_is(guest.ip) && p.destination_is(WORLD.0));
             out && packets.iter().any(|p| p.source_is(WORLD.0) && p.destination_is(guest.ip))
@@ -71,7 +71,7 @@ fn i1_a_range_is_given_from_and_a_subnet_of_two_has_one_container() -> Result<()
         let both = [gateway.clone(), only.to_string()];
         ensure!(both == ["172.30.2.0", "172.30.2.1"], "{both:?}");
         ensure!(default_route(&container)?.contains(&format!("via {gateway} ")));
-        ensure!(probe::pings(&container, gateway.parse()?)?, "ping {gateway}");
+        probe::ping(&container, gateway.parse()?)?;
         let full = refusal(add("two", &json!({})))?;
         ensure!(full.contains("no available IPv4 addresses"), "{full}");
         Ok(())

@@ -87,7 +87,7 @@ impl Demo {
             .collect::<Result<Vec<_>>>()?;
         for (from, to) in [(0, 1), (1, 0)] {
             let (from, to) = (self.member(from)?, self.member(to)?);
-            ensure!(probe::pings(&from.container, to.ip)?, "no ping to {}", to.ip);
+            probe::ping(&from.container, to.ip)?;
             for proto in [Proto::Tcp, Proto::Udp] {
                 let seen = probe::ask(&from.container, proto, (to.ip, 80))?.source.ip();
                 ensure!(seen == from.ip, "{} is seen as {seen}", from.ip);
@@ -113,7 +113,7 @@ impl Demo {
     fn wire(&self) -> Result<()> {
         title("10. On the wire: VXLAN, UDP port 8472, network 1 (tcpdump calls it OTV there)");
         let capture = Capture::start(&self.two()?.0.host, "eth0", "udp port 8472")?;
-        ensure!(probe::pings(&self.member(0)?.container, self.member(1)?.ip)?, "no ping");
+        probe::ping(&self.member(0)?.container, self.member(1)?.ip)?;
         let packets = capture.stop_when("the ping and its answer", |p| {
             p.iter().filter(|p| p.text.contains("ICMP")).count() >= 2
         })?;
@@ -158,7 +158,7 @@ impl Demo {
         let node = self.nodes.first_mut().context("host1")?;
         ensure!(node.stop()? == 0, "netd ends with 0");
         let (here, there) = (self.member(0)?, self.member(1)?);
-        ensure!(probe::pings(&there.container, here.ip)?, "no ping without the agent");
+        probe::ping(&there.container, here.ip)?;
         println!("  without netd: {} reaches {}", there.container.name(), here.ip);
         let node = self.nodes.first_mut().context("host1")?;
         node.resume()?;
