@@ -98,7 +98,7 @@ fn older(listing: &str) -> String {
         }
         in_own6 &= line != "\t}";
     }
-    out.replace("\"netd schema 5\"", "\"netd schema 0\"")
+    out.replace("\"netd schema 6\"", "\"netd schema 0\"")
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_older_table_is_upgraded_in_one_transaction_with_its_elements() -> Result<(
         site.reachable(8001)?;
         site.reachable(8002)?;
         let now = site.table()?;
-        ensure!(now.contains("schema 5") && now.contains(STRANGER), "{now}");
+        ensure!(now.contains("schema 6") && now.contains(STRANGER), "{now}");
         for line in newest.lines().filter(|line| line.contains("red/a/eth0")) {
             for element in line.trim().trim_start_matches("elements = {").split(',') {
                 let element = element.trim().trim_end_matches('}').trim();
@@ -161,7 +161,7 @@ fn a_newer_table_is_refused_and_nothing_is_changed() -> Result<()> {
     Lab::run(|lab| {
         let site = Site::new(lab)?;
         let _a = site.add("a", 8001)?;
-        site.replace(&site.table()?.replace("netd schema 5", "netd schema 99"))?;
+        site.replace(&site.table()?.replace("netd schema 6", "netd schema 99"))?;
         let before = site.state()?;
         let said = site.refused("b")?;
         let expected =

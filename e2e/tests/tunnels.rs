@@ -22,6 +22,43 @@ const CHECKS: &[(&str, &str, &str)] = &[
     ("wireguard", "ipv6", WIREGUARD),
 ];
 
+/// What encrypted overlays begin with.
+const ENCRYPTED: &str = include_str!("../assets/vm/encrypted.sh");
+
+/// Encrypted overlays, by the IP family between hosts.
+const OF_OVERLAYS: &[(&str, u8, &str)] = &[
+    (
+        "an encrypted overlay is read by nobody between hosts",
+        4,
+        include_str!("../assets/vm/checks/encrypted.sh"),
+    ),
+    (
+        "an encrypted overlay is read by nobody between hosts of IPv6",
+        6,
+        include_str!("../assets/vm/checks/encrypted.sh"),
+    ),
+    (
+        "forged frames come into no encrypted overlay",
+        4,
+        include_str!("../assets/vm/checks/encrypted-forged.sh"),
+    ),
+    (
+        "forged frames come into no encrypted overlay between hosts of IPv6",
+        6,
+        include_str!("../assets/vm/checks/encrypted-forged.sh"),
+    ),
+    (
+        "an encrypted overlay outlives agents, addresses and keys",
+        4,
+        include_str!("../assets/vm/checks/encrypted-lives.sh"),
+    ),
+    (
+        "an encrypted overlay outlives agents, addresses and keys between hosts of IPv6",
+        6,
+        include_str!("../assets/vm/checks/encrypted-lives.sh"),
+    ),
+];
+
 /// What is the same wherever the agent is cut.
 const CUT: &str = include_str!("../assets/vm/checks/cut.sh");
 
@@ -37,6 +74,16 @@ fn tunnels_connect_hosts_on_the_full_kernel() -> Result<()> {
 #[test]
 fn tunnels_connect_hosts_on_the_oldest_kernel() -> Result<()> {
     run(Kernel::Oldest)
+}
+
+#[test]
+fn frames_of_encrypted_overlays_are_read_and_forged_by_nobody_on_the_full_kernel() -> Result<()> {
+    run_encrypted(Kernel::Full)
+}
+
+#[test]
+fn frames_of_encrypted_overlays_are_read_and_forged_by_nobody_on_the_oldest_kernel() -> Result<()> {
+    run_encrypted(Kernel::Oldest)
 }
 
 /// What `agent_kill` is for the backends that the machine's own kernel has.
@@ -63,6 +110,18 @@ fn run(kernel: Kernel) -> Result<()> {
     for (backend, mode, script) in CHECKS {
         let name = format!("{backend} {mode} connects containers, and netd dies unnoticed");
         machine = machine.check(&name, &format!("{BEGINNING}\nmode={mode}\n{script}"));
+    }
+    tried(machine)
+}
+
+fn run_encrypted(kernel: Kernel) -> Result<()> {
+    if !can_run(kernel)? {
+        return Ok(());
+    }
+    let mut machine = machine(kernel)?;
+    for (name, under, script) in OF_OVERLAYS {
+        machine =
+            machine.check(name, &format!("{BEGINNING}\nunder={under}\n{ENCRYPTED}\n{script}"));
     }
     tried(machine)
 }

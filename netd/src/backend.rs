@@ -32,6 +32,7 @@ use devices::Devices;
 pub use error::{InvalidBackend, UnusablePeer};
 pub use extension::Hook;
 pub(crate) use harm::overlap;
+pub(crate) use wireguard::public_key;
 
 /// What the network's configuration asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

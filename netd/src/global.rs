@@ -33,7 +33,7 @@ pub use freed::{FreeError, Lost};
 pub use keys::Keys;
 pub use membership::Membership;
 pub use publish::{Spare, Unneeded, Wanted};
-pub use record::{Claim, EndpointRecord, Freed, Live, Member};
+pub use record::{Claim, Encrypts, EndpointRecord, Freed, Live, Member};
 pub use remove::RemoveError;
 pub use session::{Confirmed, leave};
 pub use view::{Kept, OfHost, OfNetwork, Touched, View};

@@ -1,7 +1,8 @@
 # Two hosts with netd, a switch between them and etcd on it, a container on each: what the checks of
 # tunnels begin with.
 #
-#     cluster CONFIG           writes CONFIG into etcd, starts netd on hosts h1 and h2, and waits
+#     hosts                    makes hosts h1 and h2, and starts etcd
+#     cluster CONFIG           the same with containers c1 and c2, writes CONFIG into etcd, starts netd, and waits
 #     agent HOST               starts netd there; its process is ${agents[HOST]}
 #     member HOST CONTAINER    a container on the host's subnet; its addresses are ${v4[CONTAINER]}
 #                              and ${v6[CONTAINER]}
@@ -17,14 +18,15 @@ pingers=()
 store=http://192.0.2.254:2379
 dual=
 
-cluster() {
+hosts() {
     local name number=0
     ip link add br0 type bridge
     ip address add 192.0.2.254/24 dev br0
+    ip address add 2001:db8::254/64 dev br0 nodad
     ip link set br0 up
     etcd --data-dir /run/etcd --listen-client-urls "$store" --advertise-client-urls "$store" \
         --listen-peer-urls http://192.0.2.254:2380 >/run/etcd.log 2>&1 &
-    container h1 h2 c1 c2
+    container h1 h2
     for name in h1 h2; do
         number=$((number + 1))
         ip link add "port-$name" type veth peer name eth0 netns "$name"
@@ -38,6 +40,12 @@ cluster() {
     done
     mkdir -p /run/flannel /run/netd /var/lib/netd /etc
     : >/etc/machine-id
+}
+
+cluster() {
+    local name
+    container c1 c2
+    hosts
     within 60 /opt/e2e/netd config set --etcd-endpoints "$store" "$1"
     case $1 in *EnableIPv6*) dual=yes ;; esac
     for name in h1 h2; do agent "$name"; done
@@ -233,7 +241,7 @@ logs() {
     local name
     for name in h1 h2; do
         echo "-- netd on $name"
-        tail -n 40 "/run/$name/log"
+        tail -n 40 "/run/$name/log" || true
     done
 }
 trap 'failed=$BASH_COMMAND; (logs >&2); (dump >&2); exit 1' ERR

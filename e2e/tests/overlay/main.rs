@@ -15,6 +15,7 @@ mod churn;
 mod cut;
 mod deaths;
 mod direct;
+mod encrypted;
 mod family;
 mod guest;
 mod hosts;

@@ -51,11 +51,6 @@ fn what_another_host_has_made_or_makes_no_sense_is_refused_and_nothing_is_half_m
         refuse(site, &six, "is too small for IPv6: write 1280 or more")?;
         refuse(
             site,
-            &create(&["--opt", "encrypted", "b"]),
-            "option encrypted of driver overlay is not supported",
-        )?;
-        refuse(
-            site,
             &create(&["--scope", "local", "b"]),
             "scope \"local\" of driver overlay is not supported: an overlay is there on every host",
         )?;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cni::ErrorChain;
+use drivers::encryption;
 use kernel::Kernel;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::AgentError;
 use super::uplink::Rhythm;
+use super::{AgentError, secret};
+use crate::backend::public_key;
 use crate::config::options::{IfaceOptions, Options};
-use crate::global::{Cluster, Keys, Member, Place};
+use crate::global::{Cluster, Encrypts, Keys, Member, Place};
 use crate::lease::Host;
 use crate::registry::{self, Opened, Registry};
 use crate::store::Store;
@@ -34,6 +36,8 @@ pub(super) async fn open(
         local: Arc::clone(local),
         host: host.clone(),
         time_to_live: options.subnet_ttl,
+        key: secret::own(&options.state_dir.join(secret::OF_OVERLAYS))
+            .map_err(|error| ErrorChain(&error).to_string()),
     };
     Cluster::open(place).await.map_err(AgentError::Local)
 }
@@ -50,6 +54,10 @@ pub(super) fn run(
         host: host.name.clone(),
         vtep: first.as_ref().ok().map(|found| found.public),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        wireguard: cluster
+            .key()
+            .ok()
+            .map(|key| Encrypts { key: public_key(&key), port: encryption::PORT }),
     };
     let (tell, told) = watch::channel(member);
     let mut tasks = cluster.run(told);

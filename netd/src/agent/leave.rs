@@ -83,6 +83,7 @@ pub async fn leave(options: &Options) -> Result<Left, AgentError> {
         left.file(&memory);
         left.file(&local::aside(&memory));
         left.file(&options.state_dir.join(secret::COPY));
+        left.file(&options.state_dir.join(secret::OF_OVERLAYS));
         left.file(&options.wireguard_key_file);
     }
     Ok(left)

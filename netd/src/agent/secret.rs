@@ -14,6 +14,9 @@ use super::AgentError;
 /// The copy, below the state directory.
 pub(super) const COPY: &str = "wgkey";
 
+/// The key by which overlays are encrypted, below the state directory: another one, so that either can be made anew.
+pub(super) const OF_OVERLAYS: &str = "overlay-wgkey";
+
 /// Only root reads it; flannel makes its own 0400, and the directory 0755.
 const MODES: Modes = Modes { file: 0o600, dir: 0o755 };
 
@@ -42,6 +45,19 @@ pub(super) fn choose(
             replace(path, key.to_base64().as_bytes(), MODES).map_err(|e| failed(path, e))?;
         }
     }
+    Ok(key)
+}
+
+/// The key of a file of netd's own, which is made where it is not there.
+///
+/// # Errors
+/// Where the file holds something else, or cannot be written.
+pub(super) fn own(file: &Path) -> Result<Secret, AgentError> {
+    if let Some(key) = read(file)? {
+        return Ok(key);
+    }
+    let key = random(file)?;
+    replace(file, key.to_base64().as_bytes(), MODES).map_err(|error| failed(file, error))?;
     Ok(key)
 }
 
@@ -103,6 +119,20 @@ mod tests {
             std::fs::remove_file(path).unwrap();
             assert_eq!(chosen(), first);
         }
+    }
+
+    #[test]
+    fn the_key_of_overlays_is_made_once_and_anew_where_its_file_was_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lib/overlay-wgkey");
+        let first = own(&file).unwrap();
+        assert_eq!(own(&file).unwrap(), first);
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+        std::fs::remove_file(&file).unwrap();
+        assert_ne!(own(&file).unwrap(), first);
+        std::fs::write(&file, "not a key").unwrap();
+        assert!(own(&file).unwrap_err().to_string().contains("overlay-wgkey"));
     }
 
     #[test]

@@ -254,8 +254,8 @@ fn choose(own: Option<Ipv6Addr>, v4: Ipv4Addr, v6: Option<Ipv6Addr>) -> IpAddr {
     }
 }
 
-/// Of a private key (RFC 7748, section 6.1).
-fn public_key(key: &Secret) -> PublicKey {
+/// The public key of a private one (RFC 7748, section 6.1).
+pub(crate) fn public_key(key: &Secret) -> PublicKey {
     PublicKey(x25519_dalek::x25519(key.0, x25519_dalek::X25519_BASEPOINT_BYTES))
 }
 

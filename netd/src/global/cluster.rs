@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use netstate::Secret;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     pub(super) host: Host,
     /// Of the session that this host's claims live by.
     pub(super) time_to_live: Duration,
+    key: Result<Secret, String>,
     pub(super) confirmed: watch::Sender<Confirmed>,
     /// When this was made.
     pub(super) since: Instant,
@@ -70,6 +72,8 @@ pub struct Place {
     pub host: Host,
     /// How long what is claimed stays this host's without a sign of life.
     pub time_to_live: Duration,
+    /// The key by which this host encrypts, or why it has none.
+    pub key: Result<Secret, String>,
 }
 
 impl Cluster {
@@ -78,7 +82,7 @@ impl Cluster {
     /// # Errors
     /// Where the snapshot cannot be read.
     pub async fn open(place: Place) -> Result<Self, Error> {
-        let Place { store, keys, local, host, time_to_live } = place;
+        let Place { store, keys, local, host, time_to_live, key } = place;
         let (snapshot, listing, age) = Snapshot::open(local).await?;
         let confirmed = Confirmed::before(age, time_to_live);
         let newest = listing.entries.iter().map(|entry| entry.mod_revision).max().unwrap_or(0);
@@ -89,6 +93,7 @@ impl Cluster {
             keys,
             host,
             time_to_live,
+            key,
             confirmed: watch::Sender::new(confirmed),
             since: Instant::now(),
             known: Mutex::new(known),
@@ -137,6 +142,14 @@ impl Cluster {
     #[must_use]
     pub fn machine(&self) -> &str {
         &self.0.host.machine_id
+    }
+
+    /// The key by which this host encrypts; the public half is what [`Member`] says.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn key(&self) -> Result<Secret, String> {
+        self.0.key.clone()
     }
 
     /// Looks at what is known.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use drivers::encryption::Peer;
+
 use super::record::EndpointRecord;
 use super::view::{Kept, View};
 use crate::network::Id;
@@ -18,6 +20,8 @@ pub struct Elsewhere<'v> {
     pub addresses: Vec<IpAddr>,
     /// Where its host is reached, as long as that has not ended for good.
     pub vtep: Option<IpAddr>,
+    /// Who encrypts there.
+    pub peer: Option<Peer>,
     /// Whether its host's agent runs: else it is down, and not named.
     pub live: bool,
 }
@@ -59,6 +63,7 @@ impl View {
                 record,
                 addresses: record.addresses.iter().map(|net| net.ip()).filter(is_its).collect(),
                 vtep: self.vtep(&record.machine),
+                peer: self.peer(&record.machine),
                 live: self.is_live(&record.machine),
             }
         });

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use drivers::encryption::Peer;
 use ipnetwork::IpNetwork;
-use netstate::Mac;
+use netstate::{Mac, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::network::text;
@@ -18,6 +19,20 @@ pub struct Member {
     pub vtep: Option<IpAddr>,
     /// netd's.
     pub version: String,
+    /// By which it encrypts; none where it cannot, or is older than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<Encrypts>,
+}
+
+/// A host's end of encrypted overlays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Encrypts {
+    /// Its public key.
+    #[serde(with = "text")]
+    pub key: PublicKey,
+    /// The UDP port that it listens on, at [`Member::vtep`].
+    pub port: u16,
 }
 
 /// That a host's agent runs.
@@ -86,8 +101,43 @@ impl EndpointRecord {
     }
 }
 
+impl Member {
+    /// Who encrypts there, and where that is reached.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        let Encrypts { key, port } = self.wireguard?;
+        Some(Peer { key, endpoint: (self.vtep?, port).into() })
+    }
+}
+
 /// The bytes of one of them.
 pub(super) fn encode(record: &impl Serialize) -> Vec<u8> {
     // Writing to memory cannot fail, and all keys are text.
     serde_json::to_vec(record).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_tells_its_key_and_one_without_or_of_an_older_netd_has_none() {
+        let mut member = Member {
+            host: "h1".to_owned(),
+            vtep: Some([192, 0, 2, 1].into()),
+            version: "1".to_owned(),
+            wireguard: None,
+        };
+        let older = br#"{"host":"h1","vtep":"192.0.2.1","version":"1"}"#;
+        assert_eq!(encode(&member), older);
+        assert_eq!(serde_json::from_slice::<Member>(older).unwrap(), member);
+        assert_eq!(member.peer(), None);
+        member.wireguard = Some(Encrypts { key: PublicKey([1; 32]), port: 51822 });
+        let text = String::from_utf8(encode(&member)).unwrap();
+        let key =
+            r#""wireguard":{"key":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","port":51822}}"#;
+        assert!(text.ends_with(key), "{text}");
+        assert_eq!(serde_json::from_str::<Member>(&text).unwrap(), member);
+        assert_eq!(member.peer().unwrap().endpoint.to_string(), "192.0.2.1:51822");
+    }
 }

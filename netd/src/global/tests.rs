@@ -233,9 +233,18 @@ async fn other_a(
     let host = Host { machine_id: text("a"), boot_id: text("another"), name: text("other") };
     let (store, keys) = (Arc::clone(shared), Keys::below("/netd/v1"));
     let local = hosts::store(&dir.join("other.redb"));
-    let cluster = Cluster::open(Place { store, keys, local, host, time_to_live: DAY }).await;
+    let cluster = Cluster::open(Place {
+        store,
+        keys,
+        local,
+        host,
+        time_to_live: DAY,
+        key: Err(text("none")),
+    })
+    .await;
     let (cluster, vtep) = (cluster.unwrap(), Some(vtep.parse().unwrap()));
-    let (tell, told) = watch::channel(Member { host: text("other"), vtep, version: text("1") });
+    let (tell, told) =
+        watch::channel(Member { host: text("other"), vtep, version: text("1"), wireguard: None });
     let tasks = cluster.run(told);
     (cluster, tell, tasks)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use drivers::encryption::Peer;
 use ipnetwork::IpNetwork;
 use serde::de::DeserializeOwned;
 
@@ -146,6 +147,12 @@ impl View {
     #[must_use]
     pub fn vtep(&self, machine: &str) -> Option<IpAddr> {
         self.host(machine)?.member.as_ref()?.value.vtep
+    }
+
+    /// Who encrypts on a host, as long as it is reached, and its netd can.
+    #[must_use]
+    pub fn peer(&self, machine: &str) -> Option<Peer> {
+        self.host(machine)?.member.as_ref()?.value.peer()
     }
 
     /// A host's name, or what it is known by.

@@ -29,6 +29,7 @@ impl Network {
             segments: segments.collect(),
             mtu: OverlayOptions::read(&self.options)?.mtu,
             has_ipv6,
+            encrypted: self.is_encrypted(),
         }))
     }
 }

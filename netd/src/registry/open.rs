@@ -70,8 +70,8 @@ impl Registry {
             networks: known.clone(),
             overlays: Bulletin::default(),
         };
-        let overlays =
-            Overlays::new(run_dir, pins, members.clone(), Arc::clone(&dns), has_ipv6, resync);
+        let key = cluster.as_ref().map_or_else(|| Err("no cluster".to_owned()), Cluster::key);
+        let overlays = Overlays::new(run_dir, pins, members.clone(), Arc::clone(&dns), key, resync);
         let keeper = Keeper::start(resync, members).map_err(OpenError::Thread)?;
         let local = book.local_network().await.map_err(OpenError::File)?;
         let pools = Pools::new(local);

@@ -8,6 +8,7 @@
 mod adopt;
 mod below;
 mod bulletin;
+mod encryption;
 mod gone;
 mod keeper;
 mod seam;
@@ -23,12 +24,14 @@ use std::time::Duration;
 use attach::Namespace;
 use cni::ErrorChain;
 use kernel::{Netns, Pins};
+use netstate::Secret;
 
 use super::keeper::Members;
 use crate::dns;
 use crate::endpoint::{EndpointError, OnOverlay};
 use crate::network::{Id, Network};
 use bulletin::Known;
+use encryption::Encryption;
 use keeper::Keeper;
 use troubles::Troubles;
 use work::Place;
@@ -49,6 +52,7 @@ pub(super) struct Overlays {
     members: Members,
     dns: Arc<dns::Server>,
     pub(super) troubles: Troubles,
+    encryption: Encryption,
     has_ipv6: bool,
     resync: Duration,
     told: Bulletin,
@@ -84,18 +88,20 @@ pub(super) struct Use<'a> {
 }
 
 impl Overlays {
-    /// None yet; see [`Self::adopt`].
+    /// None yet; see [`Self::adopt`]. This host encrypts by `key`, if it has one.
     pub(super) fn new(
         run_dir: &Path,
         pins: Pins,
         members: Members,
         dns: Arc<dns::Server>,
-        has_ipv6: bool,
+        key: Result<Secret, String>,
         resync: Duration,
     ) -> Self {
         let (written, told) = (Written::new(run_dir), members.overlays.clone());
         let (troubles, slots) = (Troubles::default(), Mutex::default());
-        Self { pins, written, members, dns, troubles, has_ipv6, resync, told, slots }
+        let has_ipv6 = members.endpoints.has_ipv6();
+        let encryption = Encryption::new(key, has_ipv6);
+        Self { pins, written, members, dns, troubles, encryption, has_ipv6, resync, told, slots }
     }
 
     /// The networks that had a namespace on this host before.
@@ -118,7 +124,7 @@ impl Overlays {
         let slot = self.slot(&network.id);
         let mut here = lock(&slot);
         if here.standing.is_none() {
-            self.has_underlay(network)?;
+            self.could_begin(network)?;
             let made = self.make(network);
             // Half of it may be there: it goes with who asks next, or leaves.
             here.is_left |= made.is_err();
@@ -161,6 +167,7 @@ impl Overlays {
             netns: netns.clone(),
             dns: Arc::clone(&self.dns),
             troubles: self.troubles.clone(),
+            encryption: self.encryption.clone(),
         };
         // Whoever tells something from here on tells the thread, too.
         let mut told = self.told();

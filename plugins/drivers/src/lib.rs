@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod container;
 mod devices;
 pub mod direct;
+pub mod encryption;
 pub mod firewall;
 pub mod host_gw;
 pub mod ipip;

@@ -23,6 +23,7 @@ use netstate::{
 };
 
 use crate::bridge::Standing;
+use crate::encryption::{self, Peer};
 use crate::ruleset::{self, Ip};
 use crate::vxlan;
 
@@ -64,6 +65,8 @@ pub struct Overlay {
     pub mtu: Option<u32>,
     /// Whether there is IPv6 at all.
     pub has_ipv6: bool,
+    /// Whether its frames go by WireGuard, and by nothing else.
+    pub encrypted: bool,
 }
 
 /// An endpoint on another host.
@@ -73,8 +76,10 @@ pub struct Remote {
     pub address: IpAddr,
     /// Its link-layer address.
     pub mac: Mac,
-    /// The address of its host.
+    /// The address of its host; on an encrypted overlay the inner one.
     pub vtep: IpAddr,
+    /// Who encrypts there; none on an overlay that is not encrypted.
+    pub peer: Option<Peer>,
 }
 
 /// The largest packet in bytes that a container can send through an underlay.
@@ -148,7 +153,8 @@ impl Overlay {
     }
 
     /// What leads to endpoints on other hosts. One whose host is reached by another family of addresses than
-    /// this one cannot be, and one that is in no subnet is of another time.
+    /// this one cannot be, and one that is in no subnet is of another time. Nothing of an encrypted overlay leads to
+    /// an address that is no inner one.
     ///
     /// # Errors
     /// As [`bridge`].
@@ -159,7 +165,9 @@ impl Overlay {
     ) -> Result<Desired, NameError> {
         let mut inside = NetState::default();
         let is_reached = |remote: &&Remote| {
-            remote.vtep != underlay.address && remote.vtep.is_ipv4() == underlay.address.is_ipv4()
+            remote.vtep != underlay.address
+                && remote.vtep.is_ipv4() == underlay.address.is_ipv4()
+                && self.encrypted == encryption::is_inner(remote.vtep)
         };
         for remote in remotes.into_iter().filter(is_reached) {
             let Some(segment) = self.segment_of(remote.address) else { continue };
@@ -172,11 +180,15 @@ impl Overlay {
     }
 
     /// What lets nobody's frames in but those of [`Self::known`] on the host: it is there before the tunnel ends are.
+    /// Those of an encrypted overlay come and go by the device that encrypts, or not at all.
     #[must_use]
     pub fn closed(&self) -> Desired {
         let mut host = NetState::default();
         for segment in &self.segments {
             host.add_element(ruleset::closed(), self.element(vec![Value::Vni(segment.vni)]));
+            if self.encrypted {
+                host.add_element(ruleset::sealed(), self.element(vec![Value::Vni(segment.vni)]));
+            }
         }
         Desired(State::of(Ns::Host, host))
     }
@@ -198,8 +210,8 @@ impl Overlay {
 
     /// Where elements of [`Self::closed`] and [`Self::known`] are, in the order in which they go.
     #[must_use]
-    pub fn sieves() -> [SetId; 3] {
-        [ruleset::known(Ip::V4), ruleset::known(Ip::V6), ruleset::closed()]
+    pub fn sieves() -> [SetId; 4] {
+        [ruleset::known(Ip::V4), ruleset::known(Ip::V6), ruleset::closed(), ruleset::sealed()]
     }
 
     /// What belongs to the network in its namespace: the links of [`Self::desired`] with what is on them.

@@ -6,6 +6,7 @@
 //! Chain `user` is jumped to before anything else of ours in the forward hook and is never
 //! touched: it is the administrator's.
 
+mod frames;
 mod sets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,15 +19,16 @@ use netstate::nft::{
 };
 use netstate::{LinkName, NameError};
 
+use frames::{sealed_by, tunnels};
 use sets::{PURPOSES, set_name};
 
 pub use sets::{
     Ip, Purpose, bridges, class_set, closed, declare, inside, internal, is_retired, known, purpose,
-    set, spoofing_sets,
+    sealed, set, spoofing_sets,
 };
 
 /// Version of the tables' content; one more for every change of it.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// `table inet netd`: translation, isolation, and which hosts' frames are let in.
 #[must_use]
@@ -67,7 +69,7 @@ pub fn inet_table() -> Result<Table, NameError> {
     };
     let link = DataType::Ifname;
     sets.extend([of(bridges(), &[link]), of(internal(), &[link]), of(inside(), &[link, link])]);
-    sets.push(of(closed(), &[DataType::Vni]));
+    sets.extend([closed(), sealed()].map(|set| of(set, &[DataType::Vni])));
     sets.extend(Ip::BOTH.map(|ip| of(known(ip), &[ip.addr(), DataType::Vni])));
     let mut chains = vec![
         plain("user", vec![]),
@@ -144,29 +146,15 @@ fn base_chains() -> Result<Vec<Chain>, NameError> {
         base("output", ChainKind::Nat, HookPoint::Output, -100, vec![stays, to_ports()]),
         base("forward", ChainKind::Filter, HookPoint::Forward, 0, forward()),
         base("postrouting", ChainKind::Nat, HookPoint::Postrouting, 100, postrouting()),
+        // After all that may choose another way.
+        base(
+            "sealed",
+            ChainKind::Filter,
+            HookPoint::Postrouting,
+            0,
+            vec![sealed_by(Field::Oifname)],
+        ),
     ])
-}
-
-/// Frames between hosts, before the tunnel ends' socket sees them, and where they are forwarded: of networks of this
-/// host's they come from hosts that are known to be on them, or not at all. What a container says they are would
-/// leave with this host's address, and be let in elsewhere. Nothing else on the port is looked at.
-fn tunnels() -> Vec<Rule> {
-    const UDP: u8 = 17;
-    let is = |field, value| Stmt::Cmp { field, ne: false, value };
-    let from_strangers = |ip: Ip| {
-        Rule(vec![
-            is(Field::L4Proto, Value::Proto(UDP)),
-            is(Field::ThDport, Value::Port(crate::overlay::PORT)),
-            Stmt::In { fields: vec![Field::Vni], ne: false, set: closed().name.to_string() },
-            Stmt::In {
-                fields: vec![ip.saddr(), Field::Vni],
-                ne: true,
-                set: known(ip).name.to_string(),
-            },
-            Stmt::Drop,
-        ])
-    };
-    Ip::BOTH.map(from_strangers).into()
 }
 
 fn forward() -> Vec<Rule> {

@@ -10,7 +10,7 @@ fn every_set_of_the_table_but_those_of_networks_has_a_purpose() {
     let table = ruleset::inet_table().unwrap();
     let has_none = |name: &&str| ruleset::purpose(&SetId::new(&table.id, name)).is_none();
     let names = table.sets.iter().map(|set| set.name.as_str());
-    let once = ["bridges", "internal", "inside", "closed_vnis", "vteps4", "vteps6"];
+    let once = ["bridges", "internal", "inside", "closed_vnis", "sealed_vnis", "vteps4", "vteps6"];
     assert_eq!(names.filter(has_none).collect::<Vec<_>>(), once);
 }
 

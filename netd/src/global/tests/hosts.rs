@@ -40,14 +40,16 @@ pub(super) async fn known(
         Host { machine_id: text(name), boot_id: format!("boot of {name}"), name: text(name) };
     let (store, local) = (Arc::clone(shared), Arc::clone(local));
     let keys = Keys::below("/netd/v1");
-    Cluster::open(Place { store, keys, local, host, time_to_live }).await.unwrap()
+    Cluster::open(Place { store, keys, local, host, time_to_live, key: Err(text("none")) })
+        .await
+        .unwrap()
 }
 
 pub(super) async fn host(shared: &Arc<dyn Store>, dir: &Path, name: &str) -> On {
     let local = store(&dir.join(format!("{name}.redb")));
     let cluster = known(shared, &local, name, DAY).await;
     let vtep = Some("192.0.2.1".parse().unwrap());
-    let member = Member { host: name.to_owned(), vtep, version: "1".to_owned() };
+    let member = Member { host: name.to_owned(), vtep, version: "1".to_owned(), wireguard: None };
     let (tell, told) = watch::channel(member);
     let mut tasks = cluster.run(told);
     tasks.spawn(answer(cluster.clone()));

@@ -36,7 +36,7 @@ fn endpoint(name: &str, machine: &str, address: &str, created: Revision) -> Entr
 
 fn member(machine: &str, vtep: &str, revision: Revision) -> Entry {
     let (host, version) = (format!("host of {machine}"), "1".to_owned());
-    let member = Member { host, vtep: Some(vtep.parse().unwrap()), version };
+    let member = Member { host, vtep: Some(vtep.parse().unwrap()), version, wireguard: None };
     entry(keys().member(machine), member, revision, revision)
 }
 

@@ -1,7 +1,7 @@
 //! Options of driver `overlay`.
 
 use super::{Given, Reader};
-use crate::network::{NetworkError, Vni};
+use crate::network::{Driver, Network, NetworkError, Vni};
 
 /// Docker's option that encrypts, whatever its value.
 const ENCRYPTED: &str = "encrypted";
@@ -13,6 +13,8 @@ pub struct OverlayOptions {
     pub mtu: Option<u32>,
     /// The numbers of its subnets, in their order; none where netd chooses.
     pub vnis: Vec<Vni>,
+    /// Whether frames between hosts are encrypted.
+    pub encrypted: bool,
 }
 
 impl OverlayOptions {
@@ -22,20 +24,23 @@ impl OverlayOptions {
     /// Reads them.
     ///
     /// # Errors
-    /// [`NetworkError::Option`] at the first value that makes no sense;
-    /// [`NetworkError::Unsupported`], where traffic is to be encrypted: nobody is to believe that it is.
+    /// [`NetworkError::Option`] at the first value that makes no sense.
     pub fn read(given: &Given) -> Result<Self, NetworkError> {
         Self::from(&mut Reader { given, known: Vec::new() })
     }
 
     pub(super) fn from(read: &mut Reader<'_>) -> Result<Self, NetworkError> {
-        if read.text(ENCRYPTED).is_some() {
-            return Err(NetworkError::Unsupported {
-                what: format!("option {ENCRYPTED} of driver overlay"),
-                remedy: "leave it out, or encrypt between hosts by other means",
-            });
-        }
-        Ok(Self { mtu: read.mtu()?, vnis: read.by(Self::VNIS, vnis)?.unwrap_or_default() })
+        let encrypted = read.text(ENCRYPTED).is_some();
+        let vnis = read.by(Self::VNIS, vnis)?.unwrap_or_default();
+        Ok(Self { mtu: read.mtu()?, vnis, encrypted })
+    }
+}
+
+impl Network {
+    /// Whether it is an overlay whose frames between hosts are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.driver == Driver::Overlay && self.options.contains_key(ENCRYPTED)
     }
 }
 

@@ -61,6 +61,20 @@ fn numbers_are_high_and_random_and_no_two_subnets_have_one() {
 }
 
 #[test]
+fn an_overlay_is_encrypted_where_the_option_is_there_whatever_it_says() {
+    let mut host = Host::default();
+    for value in ["", "true", "false", "0"] {
+        let options = [("encrypted".to_owned(), value.to_owned())].into();
+        let request = CreateRequest { options, ..overlay(&format!("a{value}"), &[]) };
+        let (network, _) = host.create(request).unwrap();
+        assert!(network.is_encrypted() && network.overlay(true).unwrap().unwrap().encrypted);
+        assert_eq!(Inspect::of(&network).options["encrypted"], value);
+    }
+    let (open, _) = host.create(overlay("b", &[])).unwrap();
+    assert!(!open.is_encrypted() && !open.overlay(true).unwrap().unwrap().encrypted);
+}
+
+#[test]
 fn both_families_are_one_segment_and_several_subnets_of_one_are_as_many() {
     let mut host = Host::default();
     let both = CreateRequest { enable_ipv6: Some(true), ..overlay("a", &["10.1.0.0/24"]) };
@@ -109,11 +123,6 @@ fn what_an_overlay_cannot_be_is_refused_with_the_remedy() {
         (overlay("b", &["10.1.0.0/16"]), Kind::Forbidden, "network local has 10.1.0.0/24"),
         (overlay("b", &["10.2.0.128/25"]), Kind::Forbidden, "network a has 10.2.0.0/24"),
         (overlay("a", &[]), Kind::Conflict, "network with name a already exists"),
-        (
-            on("encrypted", "false"),
-            Kind::Invalid,
-            "option encrypted of driver overlay is not supported",
-        ),
         (on("com.docker.network.driver.mtu", "67"), Kind::Invalid, "is no MTU"),
         (
             CreateRequest {

@@ -31,6 +31,11 @@ impl Endpoints {
         self.changes.subscribe()
     }
 
+    /// Whether the host has IPv6.
+    pub(in crate::registry) fn has_ipv6(&self) -> bool {
+        self.has_ipv6
+    }
+
     /// Those of networks of the cluster that are made.
     pub(in crate::registry) fn global(&self, networks: &Networks) -> Vec<Arc<Endpoint>> {
         self.all().into_iter().filter(|one| one.made && is_global(one, networks)).collect()

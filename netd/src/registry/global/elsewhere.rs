@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use drivers::encryption;
 use ipnetwork::IpNetwork;
 
 use super::Registry;
@@ -32,7 +33,10 @@ impl Registry {
             let all = view.elsewhere(id, cluster.machine());
             let named = all.iter().filter(|it| it.live && !it.addresses.is_empty());
             let named = named.map(|it| name(id, it)).map(|it| (it.key.clone(), it));
-            (all.iter().flat_map(remotes).collect::<Vec<_>>(), named.collect())
+            let network = view.of(id).and_then(|of| of.network.as_ref());
+            let encrypted = network.is_some_and(|network| network.value.is_encrypted());
+            let remotes = all.iter().flat_map(|it| remotes(it, encrypted));
+            (remotes.collect::<Vec<_>>(), named.collect())
         });
         if of.remotes.as_ref() != Some(&remotes) {
             self.put_remotes(id, remotes.clone());
@@ -78,12 +82,18 @@ pub(super) fn own(cluster: &Cluster, id: &Id, used: &BTreeSet<IpAddr>) -> Vec<Ip
     cluster.share(id, used, |share| share.own()).unwrap_or_default()
 }
 
-/// What leads to an endpoint, also to one that is down: its container may run.
-fn remotes(elsewhere: &Elsewhere<'_>) -> Vec<Remote> {
-    let Some(vtep) = elsewhere.vtep else { return Vec::new() };
+/// What leads to an endpoint, also to one that is down: its container may run. Nothing does to one of an encrypted
+/// overlay whose host does not encrypt.
+fn remotes(elsewhere: &Elsewhere<'_>, encrypted: bool) -> Vec<Remote> {
+    let peer = elsewhere.peer.filter(|_| encrypted);
+    let vtep = match encrypted {
+        true => peer.map(|peer| encryption::address(&peer.key).into()),
+        false => elsewhere.vtep,
+    };
+    let Some(vtep) = vtep else { return Vec::new() };
     let mac = elsewhere.record.mac;
     let addresses = elsewhere.addresses.iter();
-    addresses.map(|address| Remote { address: *address, mac, vtep }).collect()
+    addresses.map(|address| Remote { address: *address, mac, vtep, peer }).collect()
 }
 
 /// A container of another host is nobody who asks here: one of this host may have its id.

@@ -30,6 +30,7 @@ impl Registry {
                         true if network.driver == Driver::Overlay && it.is_beyond(own) => {
                             beyond(&host)
                         }
+                        true if network.is_encrypted() && it.peer.is_none() => keyless(&host),
                         true => String::new(),
                         false => format!("down: host {host} gives no sign of life"),
                     };
@@ -46,6 +47,14 @@ fn beyond(host: &str) -> String {
     format!(
         "not reached: of this host and {host} one is known by an IPv4 address, and the other by one of IPv6: \
          start netd with --iface and an address of the same family on both"
+    )
+}
+
+/// The same where nobody could read them there.
+fn keyless(host: &str) -> String {
+    format!(
+        "not reached: host {host} has no key for encrypted overlays in etcd: see netd status there; an older netd \
+         has none"
     )
 }
 

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use drivers::firewall::iptables;
-use drivers::ruleset;
 use drivers::vxlan::ROUTE_PROTOCOL;
+use drivers::{encryption, ruleset};
 use kernel::Kernel;
 use kernel::events::{Events, Notice, Own};
 use netstate::nft::Family;
@@ -73,6 +73,14 @@ impl Members {
     /// Takes note of an event; whether it is about them.
     pub(in crate::registry) fn notice(&self, notice: &Notice, touched: &mut Touched) -> bool {
         match notice {
+            Notice::Link(name) if *name == encryption::link() => {
+                self.overlays.of_encryption();
+                false
+            }
+            Notice::Address(ip) if encryption::is_inner(*ip) => {
+                self.overlays.of_encryption();
+                false
+            }
             Notice::Link(name) | Notice::Port(name) => {
                 let of = self.endpoints.with_link(name);
                 let news = of.is_some();

@@ -1,6 +1,10 @@
 //! What an overlay needs of the interface between hosts.
 
+use std::net::Ipv6Addr;
+
 use drivers::overlay::{self, Underlay};
+use drivers::ruleset::Ip;
+use drivers::{encryption, vxlan};
 
 use super::{Overlays, lock};
 use crate::endpoint::EndpointError;
@@ -18,7 +22,7 @@ impl Overlays {
         self.mtu(network)?;
         let slot = self.slot(&network.id);
         let stands = lock(&slot).standing.is_some();
-        if stands { Ok(()) } else { self.has_underlay(network) }
+        if stands { Ok(()) } else { self.could_begin(network) }
     }
 
     /// The largest packet of a container's.
@@ -32,9 +36,18 @@ impl Overlays {
         fitting(&underlay, wanted, network).map_err(|why| refused(network, why))
     }
 
-    /// Tunnel ends are made on it. Those that are there already wait for it to come back.
-    pub(super) fn has_underlay(&self, network: &Network) -> Result<(), EndpointError> {
-        self.troubles.underlay().map_or(Ok(()), |why| Err(no_interface(network, &why)))
+    /// Tunnel ends are made on the interface. Those that are there already wait for it to come back. What encrypts is
+    /// asked of the kernel: a refusal is told as long as it is right, or the network is there.
+    pub(super) fn could_begin(&self, network: &Network) -> Result<(), EndpointError> {
+        if let Some(why) = self.troubles.underlay() {
+            return Err(no_interface(network, &why));
+        }
+        if !network.is_encrypted() {
+            return Ok(());
+        }
+        let could = self.encryption.could();
+        self.troubles.put_refused(network, could.as_ref().err());
+        could.map_err(|why| refused(network, why))
     }
 }
 
@@ -44,18 +57,36 @@ pub(super) fn fitting(
     wanted: Option<u32>,
     network: &Network,
 ) -> Result<u32, String> {
-    let mtu = overlay::mtu(underlay, wanted);
+    let most = most(underlay, network);
+    let mtu = wanted.map_or(most, |wanted| wanted.min(most));
     let [v4, v6] = LEAST;
-    let least = if network.ipv6 { v6 } else { v4 };
-    if mtu >= least {
+    let mut least = if network.ipv6 { v6 } else { v4 };
+    if mtu >= least && (most >= least_encrypted() || !network.is_encrypted()) {
         return Ok(mtu);
+    }
+    if network.is_encrypted() {
+        least = least.max(least_encrypted());
     }
     let Underlay { link, mtu: own, .. } = underlay;
     Err(format!(
-        "interface {link} has an MTU of {own}, which leaves {mtu} bytes for a container's packets, and \
+        "interface {link} has an MTU of {own}, which leaves {most} bytes for a container's packets, and \
          {least} are needed: raise it by {}",
-        least - mtu
+        least - most
     ))
+}
+
+/// The largest packet in bytes that a container of a network can send through the interface between hosts.
+pub(super) fn most(underlay: &Underlay, network: &Network) -> u32 {
+    if network.is_encrypted() {
+        // Whatever the address is, it is one of IPv6.
+        return overlay::mtu(&encryption::inner(underlay, Ipv6Addr::UNSPECIFIED), None);
+    }
+    overlay::mtu(underlay, None)
+}
+
+/// What WireGuard's device carries is IPv6.
+fn least_encrypted() -> u32 {
+    encryption::LEAST_MTU.saturating_sub(vxlan::overhead(Ip::V6))
 }
 
 fn no_interface(network: &Network, why: &str) -> EndpointError {

@@ -34,6 +34,13 @@ impl Bulletin {
         }
     }
 
+    /// Something happened to the device that encrypts.
+    pub(in crate::registry) fn of_encryption(&self) {
+        for door in self.lock().doors.values() {
+            let _ = door.send(Order::Encryption);
+        }
+    }
+
     /// An element with this comment is gone from it.
     pub(in crate::registry) fn of_element(&self, comment: &str) {
         let Some(short) = comment.strip_prefix(Device::MARK) else { return };

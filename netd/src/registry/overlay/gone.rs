@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use cni::ErrorChain;
+use kernel::Kernel;
 
 use super::{Overlays, Slot, Standing, lock, work};
 use crate::network::Id;
@@ -29,7 +30,9 @@ impl Overlays {
             slot.is_left = !self.end(id, standing);
         } else if !slot.is_left {
             self.troubles.clear(id);
-        } else if work::end_leftover(&self.pins, id.short()).is_ok() {
+        } else if work::end_leftover(&self.pins, id.short()).is_ok()
+            && self.encryption.leave(&mut Kernel::open(None), id).is_ok()
+        {
             slot.is_left = false;
             self.troubles.clear(id);
             self.written.forget(id);
@@ -82,6 +85,9 @@ impl Overlays {
                 }
                 Err(why) => tracing::error!(netns = name, why, "a namespace of before stays"),
             }
+        }
+        if let Err(why) = self.encryption.tidy() {
+            tracing::warn!(why, "what encrypted overlays of before stays");
         }
         if let Err(why) = work::end_sieves(&standing) {
             tracing::warn!(why, "what lets frames of overlays of before in stays");

@@ -85,5 +85,6 @@ impl Overlays {
     /// Forgets a network that is gone.
     pub(in crate::registry) fn forget(&self, id: &Id) {
         self.told().remotes.remove(id);
+        self.troubles.forget(id);
     }
 }

@@ -16,6 +16,8 @@ pub(in crate::registry) struct Faults {
     /// Why there is no interface to the other hosts.
     underlay: Option<String>,
     networks: BTreeMap<Id, String>,
+    /// Why no container comes on networks that this host cannot have.
+    refused: BTreeMap<Id, String>,
     /// Why containers were taken off networks, until their runtimes take them off, too: by network and container.
     taken_off: BTreeMap<(Id, String), String>,
 }
@@ -59,6 +61,24 @@ impl Troubles {
         self.0.send_if_modified(|told| told.networks.remove(id).is_some());
     }
 
+    /// Why this host cannot have a network, or that it can.
+    pub(super) fn put_refused(&self, network: &Network, why: Option<&String>) {
+        let text =
+            why.map(|why| format!("overlay {}: no container comes on it: {why}", network.name));
+        self.0.send_if_modified(|told| {
+            let before = match &text {
+                Some(text) => told.refused.insert(network.id.clone(), text.clone()),
+                None => told.refused.remove(&network.id),
+            };
+            before != text
+        });
+    }
+
+    /// A network is gone.
+    pub(super) fn forget(&self, id: &Id) {
+        self.0.send_if_modified(|told| told.refused.remove(id).is_some());
+    }
+
     /// That a container was taken off a network.
     pub(in crate::registry) fn put_taken_off(&self, network: &Id, container: &str, why: &str) {
         let key = (network.clone(), container.to_owned());
@@ -94,6 +114,7 @@ impl Faults {
             .iter()
             .map(|why| format!("overlays have no interface to the other hosts: {why}"));
         let taken_off = self.taken_off.values().cloned();
-        underlay.chain(self.networks.values().cloned()).chain(taken_off).collect()
+        let of_networks = self.networks.values().chain(self.refused.values()).cloned();
+        underlay.chain(of_networks).chain(taken_off).collect()
     }
 }

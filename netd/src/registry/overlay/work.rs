@@ -1,69 +1,35 @@
 //! What the thread does.
 
+mod encrypt;
 mod end;
 mod hear;
+mod order;
 mod sieve;
 mod sizes;
 mod tell;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use cni::ErrorChain;
 use drivers::overlay::{Overlay, Remote, Underlay};
 use kernel::events::{Events, Own};
-use kernel::{Kernel, Netns, PinError, Pins};
+use kernel::{Kernel, PinError};
 use netstate::{Datapath, Desired, LinkKind, Ns, NsNames, Op, Plan, Scope, Step};
 
-use crate::dns;
-use crate::network::Network;
 use crate::reconcile::Entrance;
 use crate::reconcile::inbox::Inbox;
 use crate::reconcile::retry::Retry;
 use crate::registry::keeper::{Members, Touched};
 
 use super::below::fitting;
-use super::troubles::Troubles;
 
 pub(super) use end::end_leftover;
+pub(super) use order::{Order, Place};
 pub(super) use sieve::end_sieves;
 
 /// After an event others of the same cause follow.
 const SETTLING: Duration = Duration::from_millis(10);
-
-/// What the thread is told.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// This is below from now on.
-    Underlay(Underlay),
-    /// These are all on other hosts.
-    Remotes(Vec<Remote>),
-    /// What lets frames in may differ.
-    Rules,
-    /// Who sends packets that are too large may be gone.
-    Sizes,
-    /// Everything is to be looked at.
-    Settle(mpsc::Sender<Result<(), String>>),
-    /// The end of the network on this host.
-    End(mpsc::Sender<Result<(), String>>),
-    /// The end of the thread alone.
-    Leave,
-}
-
-/// Which network, and where.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) network: Network,
-    /// What its namespace is called.
-    pub(super) name: String,
-    pub(super) pins: Pins,
-    pub(super) netns: Netns,
-    /// Who answers containers in it.
-    pub(super) dns: Arc<dns::Server>,
-    /// Where it is told what is wrong.
-    pub(super) troubles: Troubles,
-}
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +47,8 @@ pub(super) struct Work {
     kernel: Kernel,
     names: NsNames,
     members: Members,
-    underlay: Option<Underlay>,
+    /// The interface between hosts.
+    uplink: Option<Underlay>,
     /// Nobody has said yet where there is `None`.
     remotes: Option<BTreeSet<Remote>>,
     /// What something happened to, and when it is looked at.
@@ -122,7 +89,7 @@ impl Work {
             kernel,
             names,
             members,
-            underlay: None,
+            uplink: None,
             remotes: None,
             look: None,
             rules: false,
@@ -135,8 +102,8 @@ impl Work {
     }
 
     /// What was told before.
-    pub(super) fn know(&mut self, underlay: Option<Underlay>, remotes: Option<Vec<Remote>>) {
-        self.underlay = underlay;
+    pub(super) fn know(&mut self, uplink: Option<Underlay>, remotes: Option<Vec<Remote>>) {
+        self.uplink = uplink;
         self.remotes = remotes.map(|remotes| remotes.into_iter().collect());
     }
 
@@ -145,9 +112,9 @@ impl Work {
             inbox.wait(self.pause());
             for order in inbox.inputs() {
                 match order {
-                    Order::Underlay(underlay) => {
-                        if self.underlay.as_ref() != Some(&underlay) {
-                            self.underlay = Some(underlay);
+                    Order::Underlay(uplink) => {
+                        if self.uplink.as_ref() != Some(&uplink) {
+                            self.uplink = Some(uplink);
                             self.next_round = Instant::now();
                         }
                     }
@@ -155,6 +122,10 @@ impl Work {
                     Order::Rules => {
                         self.rules = true;
                         self.due.get_or_insert_with(|| Instant::now() + SETTLING);
+                    }
+                    Order::Encryption if !self.spec.encrypted => {}
+                    Order::Encryption => {
+                        self.next_round = self.next_round.min(Instant::now() + SETTLING);
                     }
                     Order::Sizes => self.tell_sizes(),
                     Order::Settle(answer) => drop(answer.send(self.round())),
@@ -180,12 +151,14 @@ impl Work {
             return;
         };
         let after = self.remotes.clone().unwrap_or_default();
+        let encrypted = self.encrypt();
         let with_known = |remotes| {
             let mut wanted = self.wanted(remotes)?;
             wanted.0.join(self.spec.known(remotes).0);
             Ok::<_, String>(wanted)
         };
-        let updated = with_known(&before).and_then(|before| Ok((before, with_known(&after)?)));
+        let updated = encrypted.and_then(|()| with_known(&before));
+        let updated = updated.and_then(|before| Ok((before, with_known(&after)?)));
         let updated =
             updated.and_then(|(before, after)| self.apply(&Plan::update(&before, &after)));
         if let Err(reason) = updated {
@@ -237,9 +210,10 @@ impl Work {
 
     /// What there is to be with these endpoints elsewhere.
     fn wanted(&self, remotes: &BTreeSet<Remote>) -> Result<Desired, String> {
-        let mut wanted = self.spec.desired(self.underlay.as_ref()).map_err(|error| text(&error))?;
-        if let Some(underlay) = &self.underlay {
-            let remotes = self.spec.remotes(underlay, remotes).map_err(|error| text(&error))?;
+        let below = self.below();
+        let mut wanted = self.spec.desired(below.as_ref()).map_err(|error| text(&error))?;
+        if let Some(below) = &below {
+            let remotes = self.spec.remotes(below, remotes).map_err(|error| text(&error))?;
             wanted.0.join(remotes.0);
         }
         Ok(wanted)
@@ -253,10 +227,11 @@ impl Work {
     }
 
     fn put_right(&mut self, look: Look) -> Result<(), String> {
-        if let Some(underlay) = &self.underlay {
-            fitting(underlay, self.spec.mtu, &self.at.network)?;
+        if let Some(uplink) = &self.uplink {
+            fitting(uplink, self.spec.mtu, &self.at.network)?;
+            self.settle_encryption()?;
         }
-        let with_remotes = look == Look::Everything && self.underlay.is_some();
+        let with_remotes = look == Look::Everything && self.uplink.is_some();
         let remotes = self.remotes.clone().filter(|_| with_remotes);
         let wanted = self.wanted(remotes.as_ref().unwrap_or(&BTreeSet::new()))?;
         let scope = Scope { neighbours: remotes.is_some(), ..Overlay::scope(&wanted) };

@@ -38,7 +38,13 @@ fn network(vni: u32) -> Overlay {
     let gateways = subnets.iter().map(gateway).collect();
     let mac = Mac([2, 9, 9, 9, 9, 9]);
     let segments = vec![Segment { vni, subnets, gateways, mac }];
-    Overlay { alias: "netd:network:0123456789ab".to_owned(), segments, mtu: None, has_ipv6: true }
+    Overlay {
+        alias: "netd:network:0123456789ab".to_owned(),
+        segments,
+        mtu: None,
+        has_ipv6: true,
+        encrypted: false,
+    }
 }
 
 fn underlay(side: u8, v6: bool) -> Underlay {
@@ -60,7 +66,7 @@ fn wanted(network: &Overlay, side: u8, v6: bool) -> Desired {
     let other = 3 - side;
     let mac = overlay::mac(addresses(other)[0].ip());
     let vtep = underlay(other, v6).address;
-    let remotes = addresses(other).map(|net| Remote { address: net.ip(), mac, vtep });
+    let remotes = addresses(other).map(|net| Remote { address: net.ip(), mac, vtep, peer: None });
     let mut wanted = network.desired(Some(&own)).unwrap();
     wanted.0.join(network.remotes(&own, &remotes).unwrap().0);
     wanted

@@ -25,12 +25,13 @@ fn overlay(subnets: &[&str]) -> Overlay {
         segments: (0..).zip(subnets).map(segment).collect(),
         mtu: None,
         has_ipv6: false,
+        encrypted: false,
     }
 }
 
 fn remote(address: &str, vtep: u8) -> Remote {
     let address = address.parse().unwrap();
-    Remote { address, mac: mac(address), vtep: [192, 0, 2, vtep].into() }
+    Remote { address, mac: mac(address), vtep: [192, 0, 2, vtep].into(), peer: None }
 }
 
 fn commands(plan: &Plan) -> Vec<String> {
@@ -102,6 +103,33 @@ fn frames_are_let_in_from_hosts_with_endpoints_for_every_segment_and_from_nobody
             known("add", "vteps6", "2001:db8::2 . 0x800000"),
             known("add", "vteps6", "2001:db8::2 . 0x800001"),
         ]
+    );
+}
+
+#[test]
+fn frames_of_an_encrypted_overlay_go_by_the_inner_addresses_of_hosts_and_never_to_others() {
+    let overlay = Overlay { encrypted: true, ..overlay(&["10.0.0.0/24"]) };
+    let key = |number| netstate::PublicKey([number; 32]);
+    let address = |number| encryption::address(&key(number));
+    let below = encryption::inner(&underlay(), address(1));
+    let plan = Plan::create(&overlay.desired(Some(&below)).unwrap());
+    let all = commands(&plan).join("\n");
+    let end = format!("local {} dev netd-wg dstport 4789", address(1));
+    assert!(all.contains(&end) && all.contains("mtu 1370"), "{all}");
+    let peer = Peer { key: key(2), endpoint: "192.0.2.2:51822".parse().unwrap() };
+    let sealed = Remote { vtep: address(2).into(), peer: Some(peer), ..remote("10.0.0.7", 2) };
+    let clear = Remote { vtep: "2001:db8::2".parse().unwrap(), ..remote("10.0.0.8", 2) };
+    let all = commands(&Plan::create(&overlay.remotes(&below, &[sealed, clear]).unwrap()));
+    assert!(all.len() == 2 && all[1].contains(&format!("dst {} ", address(2))), "{all:?}");
+    // Nor do those of one that is not lead to an inner address.
+    let open = Overlay { encrypted: false, ..overlay.clone() };
+    let v6 = Underlay { address: "2001:db8::1".parse().unwrap(), ..underlay() };
+    assert_eq!(commands(&Plan::create(&open.remotes(&v6, &[sealed]).unwrap())), [""; 0]);
+    let mark = "comment \"netd:network:0123456789ab\"";
+    let element = |set: &str| format!("nft add element inet netd {set} '{{ 0x800000 {mark} }}'");
+    assert_eq!(
+        commands(&Plan::create(&overlay.closed())),
+        [element("closed_vnis"), element("sealed_vnis")]
     );
 }
 

@@ -208,6 +208,12 @@ pub fn closed() -> SetId {
     SetId::new(&inet_id(), "closed_vnis")
 }
 
+/// The set of numbers (VNIs) of networks whose frames come and go by the device that encrypts, and by no other.
+#[must_use]
+pub fn sealed() -> SetId {
+    SetId::new(&inet_id(), "sealed_vnis")
+}
+
 /// The set of (address of a host, VNI) whose frames are let in.
 #[must_use]
 pub fn known(ip: Ip) -> SetId {

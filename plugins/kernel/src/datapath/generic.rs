@@ -1,12 +1,14 @@
 //! Families of generic netlink, and what ethtool's tells of a link.
 
 use netstate::{LinkName, Ns};
+use rustix::io::Errno;
 
 use super::Kernel;
 use crate::error::{Error, Kind};
 use crate::ethtool;
 use crate::generic::{CONTROLLER, get_family, read_family};
 use crate::netlink::Batch;
+use crate::wireguard;
 
 impl Kernel {
     /// The number of a family; the kernel loads its module.
@@ -29,6 +31,19 @@ impl Kernel {
             number.ok_or_else(|| Error::found(action(), Kind::Unsupported, "it has none"))?;
         self.families.insert(name, number);
         Ok(number)
+    }
+
+    /// Whether there is WireGuard. Its module is loaded where there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn has_wireguard(&mut self, ns: &Ns) -> Result<bool, Error> {
+        match self.generic_family(ns, wireguard::FAMILY) {
+            Ok(_) => Ok(true),
+            // `ctrl_getfamily()` (net/netlink/genetlink.c).
+            Err(error) if error.errno() == Some(Errno::NOENT.raw_os_error()) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a link leaves checksums to what sends for it; `None` where the kernel does not tell.

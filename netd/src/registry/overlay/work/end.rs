@@ -29,6 +29,7 @@ impl Work {
             (0..self.spec.segments.len()).filter_map(|number| overlay::tunnel(number).ok());
         self.unsieve()?;
         remove(&mut self.kernel, tunnels.collect(), &self.names)?;
+        self.end_encryption()?;
         self.at.pins.remove(&self.at.name).map_err(|error| text(&error))
     }
 }

@@ -1,8 +1,7 @@
 //! Containers whose packets have become too large: what carries them has changed since they were attached.
 
-use drivers::overlay;
-
 use super::Work;
+use crate::registry::overlay::below::most;
 
 /// How many are named.
 const NAMED: usize = 5;
@@ -30,8 +29,9 @@ impl Work {
     }
 
     fn too_large(&self) -> Option<String> {
-        let underlay = self.underlay.as_ref()?;
-        let most = overlay::mtu(underlay, self.spec.mtu);
+        let underlay = self.uplink.as_ref()?;
+        let most = most(underlay, &self.at.network);
+        let most = self.spec.mtu.map_or(most, |wanted| wanted.min(most));
         let all = self.members.endpoints.of_network(&self.at.network.id);
         let is_larger = |mtu: &u32| *mtu > most;
         let mtu = |one: &crate::endpoint::Endpoint| one.overlay.as_ref().map(|on| on.mtu);

@@ -1,0 +1,57 @@
+# An encrypted overlay outlives its agents, without a ping lost, and hosts that change their address or their key.
+sealed
+exchange
+before=$(device h1; device h2)
+pinging
+for name in h1 h2; do
+    die "$name"
+    back "$name"
+done
+pinged >/run/pinged
+cat /run/pinged
+same "$(grep -c ': 0 lost of' /run/pinged)" 2
+same "$(device h1; device h2)" "$before"
+
+# Another address between hosts, and less room: the device stays.
+points() { [ "$(inside h2 wg show netd-wg endpoints | cut -f2 | tr -d '[]')" = "$1:51822" ]; }
+leads() { inside h1 ip -o link show netd-wg | grep "mtu $1 " >/dev/null; }
+pinging
+inside h1 sysctl -qw net.ipv4.conf.all.promote_secondaries=1
+case $under in
+    4)
+        inside h1 ip address add 192.0.2.101/24 dev eth0
+        inside h1 ip address change 192.0.2.1/24 dev eth0 preferred_lft 0
+        ;;
+    6)
+        inside h1 ip address add 2001:db8::101/64 dev eth0 nodad
+        inside h1 ip address change 2001:db8::1/64 dev eth0 preferred_lft 0
+        ;;
+esac
+within 40 points "$(uplink 101)"
+pinged >/run/pinged
+echo "another address:"
+cat /run/pinged
+most=$(awk '{ if ($2 > most) most = $2 } END { print most + 0 }' /run/pinged)
+[ "$most" -le 10 ]
+case $under in
+    4) inside h1 ip address del 192.0.2.1/24 dev eth0 ;;
+    6) inside h1 ip address del 2001:db8::1/64 dev eth0 ;;
+esac
+within 20 pings c1 "${v4[c2]}"
+within 20 pings c2 "${v6[c1]}"
+inside h1 ip link set eth0 mtu 1480
+within 20 leads $((under == 4 ? 1420 : 1400))
+same "$(device h1; device h2)" "$before"
+within 10 pings c1 "${v4[c2]}"
+
+# Another key: its file is removed, and netd started again.
+known=$(inside h2 wg show netd-wg public-key)
+die h2 TERM
+rm /run/h2/lib/overlay-wgkey
+back h2
+refute test "$(inside h2 wg show netd-wg public-key)" = "$known"
+renewed() { [ "$(inside h1 wg show netd-wg peers)" = "$(inside h2 wg show netd-wg public-key)" ]; }
+within 20 renewed
+within 20 pings c1 "${v4[c2]}"
+within 20 pings c2 "${v6[c1]}"
+same "$(device h1; device h2)" "$before"
