@@ -165,7 +165,7 @@ fn a_newer_table_is_refused_and_nothing_is_changed() -> Result<()> {
         let before = site.state()?;
         let said = site.refused("b")?;
         let expected =
-            "nf_tables table inet netd has schema 99, newer than 5: upgrade this program";
+            "nf_tables table inet netd has schema 99, newer than 6: upgrade this program";
         ensure!(said.contains(expected), "{said}");
         similar(&before, &site.state()?)?;
         site.reachable(8001)

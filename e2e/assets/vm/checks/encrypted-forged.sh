@@ -38,13 +38,14 @@ forge() {
     inside wire ip link del forged
 }
 
-[ "$under" = 4 ] || inside h1 ip address add 192.0.2.1/24 dev eth0
+ways=("2001:db8::2 2001:db8::1" "$(inner h2) $(inner h1)")
+[ "$under" = 6 ] || ways+=("192.0.2.2 192.0.2.1")
 number=0
-for way in "192.0.2.2 192.0.2.1" "2001:db8::2 2001:db8::1" "$(inner h2) $(inner h1)"; do
+for way in "${ways[@]}"; do
     number=$((number + 1))
     watch "came-$number" h1 eth0 udp dst port 4789 and dst host "${way#* }"
     watch "in-$number" c1 eth0 icmp
-    forge "$of_sealed" ${way% *} ${way#* } c1 172.30.7.99
+    forge "$of_sealed" "${way% *}" "${way#* }" c1 172.30.7.99
     within 5 catches "came-$number" 2
     # After it comes what is let in.
     within 10 pings c2 "${v4[c1]}"
