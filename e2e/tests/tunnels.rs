@@ -48,14 +48,19 @@ const OF_OVERLAYS: &[(&str, u8, &str)] = &[
         include_str!("../assets/vm/checks/encrypted-forged.sh"),
     ),
     (
-        "an encrypted overlay outlives agents, addresses and keys",
+        "an encrypted overlay outlives agents and addresses",
         4,
         include_str!("../assets/vm/checks/encrypted-lives.sh"),
     ),
     (
-        "an encrypted overlay outlives agents, addresses and keys between hosts of IPv6",
+        "an encrypted overlay outlives agents and addresses between hosts of IPv6",
         6,
         include_str!("../assets/vm/checks/encrypted-lives.sh"),
+    ),
+    (
+        "a host has another key for encrypted overlays",
+        4,
+        include_str!("../assets/vm/checks/encrypted-key.sh"),
     ),
 ];
 
@@ -118,7 +123,7 @@ fn run_encrypted(kernel: Kernel) -> Result<()> {
     if !can_run(kernel)? {
         return Ok(());
     }
-    let mut machine = machine(kernel)?;
+    let mut machine = machine(kernel)?.bound(2 * MACHINE);
     for (name, under, script) in OF_OVERLAYS {
         machine =
             machine.check(name, &format!("{BEGINNING}\nunder={under}\n{ENCRYPTED}\n{script}"));
