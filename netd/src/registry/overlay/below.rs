@@ -71,7 +71,7 @@ pub(super) fn fitting(
     Err(format!(
         "interface {link} has an MTU of {own}, which leaves {most} bytes for a container's packets, and \
          {least} are needed: raise it by {}",
-        least - most
+        least.saturating_sub(most)
     ))
 }
 
