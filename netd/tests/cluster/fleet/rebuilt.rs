@@ -20,8 +20,8 @@ const REQUESTS: [(&str, f64); 7] = [
     ("Watch", 16.0),
 ];
 /// Leases without keys that a host leaves at most: what it tried when etcd went, or what an etcd that answers a
-/// thousand hosts at once was too late for.
-const KEYLESS: f64 = 1.0;
+/// thousand hosts at once was too late for. They end by themselves.
+const KEYLESS: f64 = 4.0;
 
 pub(super) async fn rebuilt(cluster: &mut Cluster, members: &[Member]) {
     let before = cluster.subnets().await;
