@@ -48,6 +48,11 @@ pub(crate) const FILES: [&str; 32] = [
     "/etc/cni/net.d/.10-netd-green.conflist.new",
 ];
 
+/// The key of encrypted overlays, which is cut where that of WireGuard is, by `cluster/wgkey.rs`: a start goes on
+/// without it, so that it is no part of what a host is to have here.
+pub(crate) const KEY: [&str; 2] =
+    ["/var/lib/netd/overlay-wgkey", "/var/lib/netd/.overlay-wgkey.new"];
+
 impl Site {
     /// Runs a command of netd's in place of what ran.
     pub(crate) fn run(&mut self, command: &str, cut: &Cut) -> Result<()> {

@@ -1,19 +1,22 @@
-//! The private key of WireGuard, wherever its writing is cut. The machine's kernel may lack WireGuard: the
-//! key is chosen, and its public half published, before a device is made.
+//! The private keys of WireGuard, of the backend and of encrypted overlays, wherever their writing is cut. The
+//! machine's kernel may lack WireGuard: keys are chosen, and their public halves published, before a device is made.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Etcd, Host, NETD, PATIENCE, PREFIX, Place as _, require_programs};
+use e2e::{Etcd, Host, NETD, PATIENCE, PREFIX, Place as _, require_programs, wait_until};
 
 use crate::site::{Site, run};
 
 const CONFIG: &str = r#"{"Network":"10.5.0.0/16","Backend":{"Type":"wireguard"}}"#;
-/// The file as flannel has it, and the copy, with their drafts.
-const PATHS: [&str; 4] = [
+/// The file as flannel has it, the copy, and that of overlays, with their drafts.
+const PATHS: [&str; 6] = [
     "/run/flannel/wgkey",
     "/run/flannel/.wgkey.new",
     "/var/lib/netd/wgkey",
     "/var/lib/netd/.wgkey.new",
+    "/var/lib/netd/overlay-wgkey",
+    "/var/lib/netd/.overlay-wgkey.new",
 ];
+const MEMBERS: &str = "/netd/v1/global/members/";
 /// What may change a file, by the calls that netd uses.
 const CALLS: [&str; 11] = [
     "open",
@@ -28,8 +31,8 @@ const CALLS: [&str; 11] = [
     "unlink",
     "unlinkat",
 ];
-/// Each of two files is opened, written, given its mode, made sure of and renamed.
-const LEAST: usize = 8;
+/// Each of three files is opened, written, given its mode, made sure of and renamed.
+const LEAST: usize = 12;
 
 #[test]
 fn a_key_whose_writing_is_cut_anywhere_is_whole_and_one_after_the_next_start() -> Result<()> {
@@ -62,19 +65,26 @@ fn a_key_whose_writing_is_cut_anywhere_is_whole_and_one_after_the_next_start() -
     })
 }
 
-/// Both files have the key whose public half is published, and nothing else is left.
+/// All files have the keys whose public halves are published, and nothing else is left.
 fn is_one(host: &Host, etcd: &Etcd) -> Result<()> {
-    let [file, draft, copy, other] = PATHS;
+    let [file, draft, copy, other, overlays, third] = PATHS;
     let key = host.read(file)?;
     ensure!(key.len() == 44 && key == host.read(copy)?, "{key:?}");
-    let modes = host.run(&["stat", "-c", "%a", file, copy])?.stdout;
-    ensure!(modes == "600\n600\n", "{modes}");
-    let drafts = [draft, other].map(|path| host.path(path).exists());
-    ensure!(drafts == [false; 2], "{drafts:?}");
-    let public = host.sh(&format!("wg pubkey <{file}"))?.stdout;
-    let leases = etcd.list(&format!("{PREFIX}/subnets/"))?;
-    let is_published = leases.iter().all(|(_, value)| value.contains(public.trim()));
-    ensure!(leases.len() == 1 && is_published, "{public} in {leases:?}");
+    let of_overlays = host.read(overlays)?;
+    ensure!(of_overlays.len() == 44 && of_overlays != key, "{of_overlays:?}");
+    let modes = host.run(&["stat", "-c", "%a", file, copy, overlays])?.stdout;
+    ensure!(modes == "600\n600\n600\n", "{modes}");
+    let drafts = [draft, other, third].map(|path| host.path(path).exists());
+    ensure!(drafts == [false; 3], "{drafts:?}");
+    for (file, prefix) in [(file, format!("{PREFIX}/subnets/")), (overlays, MEMBERS.to_owned())] {
+        let public = host.sh(&format!("wg pubkey <{file}"))?.stdout;
+        let mut published = Vec::new();
+        let waited = wait_until("the public key is published", PATIENCE, || {
+            published = etcd.list(&prefix).unwrap_or_default();
+            published.len() == 1 && published.iter().all(|(_, it)| it.contains(public.trim()))
+        });
+        waited.with_context(|| format!("{public} in {published:?}"))?;
+    }
     Ok(())
 }
 
