@@ -36,7 +36,7 @@ pub(super) async fn rebuilt(cluster: &mut Cluster, members: &[Member]) {
             is_back.await.unwrap();
         }
     };
-    tokio::time::timeout(CONVERGED_WITHIN * 4, all_are_back).await.expect("all are back in time");
+    tokio::time::timeout(CONVERGED_WITHIN * 6, all_are_back).await.expect("all are back in time");
     let took = start.elapsed();
     assert_eq!(cluster.subnets().await, before);
     assert!(cluster.store().get(CONFIG).await.unwrap().is_some(), "the configuration is there");
