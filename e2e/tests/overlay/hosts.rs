@@ -12,6 +12,8 @@ use crate::site::{Site, run, serves};
 
 /// What is left of a host's network and run directory after a boot: nothing. It is another run of the kernel.
 const BOOT: &str = "
+    # The kernel ends what is in a namespace some time after it, and until then the VNI is taken.
+    for netns in /run/netd/netns/*; do nsenter --net=$netns ip link del vxlan0; done
     for container in $(ls /run/netns); do ip netns del $container; done
     umount /run/netd/netns/*; rm -r /run/netd
     ip link del netd_gwbridge; nft flush ruleset
