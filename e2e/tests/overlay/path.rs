@@ -52,8 +52,10 @@ fn an_attach_to_an_overlay_asks_the_kernel_as_much_with_many_containers_as_with_
         return Ok(());
     }
     run(2, |site| {
-        // One block has room for all, so that none is fetched in the midst of it.
-        site.done(0, &["create", "-d", "overlay", "--subnet", "10.7.0.0/16", "n"])?;
+        // One block has room for all, so that none is fetched in the midst of it, and no container that came
+        // before is announced again.
+        let once = "com.docker.network.advertise_addr_nmsgs=1";
+        site.done(0, &["create", "-d", "overlay", "--subnet", "10.7.0.0/16", "-o", once, "n"])?;
         site.wait_shown(1, "n")?;
         let add = |host: usize, number: usize| -> Result<()> {
             let container = site.host(host)?.add_container(&format!("c{number}"))?;
