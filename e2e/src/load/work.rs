@@ -1,6 +1,7 @@
 //! What `e2e-load` does: one command after the other, on the attachments of one target.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -65,7 +66,11 @@ impl Work {
     pub fn obey(&mut self, line: &str) -> Result<Value> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["populate", count, jobs] => self.populate(count.parse()?, jobs.parse()?),
+            ["populate", count, jobs] => self.populate(0..count.parse()?, jobs.parse()?),
+            ["one", number] => {
+                let number = number.parse()?;
+                self.populate(number..number + 1, 1)
+            }
             ["check", jobs] => {
                 let (cni, all) = (self.plugins()?, Vec::from_iter(self.attached.clone()));
                 each(&all, jobs.parse()?, |n| cni.check(*n))?;
@@ -95,9 +100,9 @@ impl Work {
         self.cni.as_ref().context("this needs a target of CNI plugins")
     }
 
-    /// Attaches containers 0 to `count`, those that are not yet.
-    fn populate(&mut self, count: u32, jobs: usize) -> Result<Value> {
-        let fresh: Vec<u32> = (0..count).filter(|n| !self.attached.contains(n)).collect();
+    /// Attaches containers, those that are not yet.
+    fn populate(&mut self, numbers: Range<u32>, jobs: usize) -> Result<Value> {
+        let fresh: Vec<u32> = numbers.filter(|n| !self.attached.contains(n)).collect();
         fresh.iter().try_for_each(|n| namespaces::make(*n))?;
         let target = self.target()?;
         let wall = each(&fresh, jobs, |n| target.add(*n).map(drop))?;
