@@ -41,8 +41,7 @@ pub(super) fn choose(
     };
     for (path, there) in [(file, in_file), (copy, read(copy)?)] {
         if there.as_ref() != Some(&key) {
-            // As `wg genkey` and flannel do, without a line's end.
-            replace(path, key.to_base64().as_bytes(), MODES).map_err(|e| failed(path, e))?;
+            write(path, &key)?;
         }
     }
     Ok(key)
@@ -57,7 +56,7 @@ pub(super) fn own(file: &Path) -> Result<Secret, AgentError> {
         return Ok(key);
     }
     let key = random(file)?;
-    replace(file, key.to_base64().as_bytes(), MODES).map_err(|error| failed(file, error))?;
+    write(file, &key)?;
     Ok(key)
 }
 
@@ -78,6 +77,11 @@ fn read(path: &Path) -> Result<Option<Secret>, AgentError> {
         .parse()
         .map_err(|wrong| failed(path, io::Error::new(io::ErrorKind::InvalidData, wrong)))?;
     Ok(Some(clamped(key)))
+}
+
+/// As `wg genkey` and flannel do, without a line's end.
+fn write(path: &Path, key: &Secret) -> Result<(), AgentError> {
+    replace(path, key.to_base64().as_bytes(), MODES).map_err(|error| failed(path, error))
 }
 
 fn random(file: &Path) -> Result<Secret, AgentError> {

@@ -15,6 +15,7 @@ use netstate::{Datapath, LinkKind, Ns, NsNames, Op, Plan, Secret, Step};
 use super::lock;
 use crate::backend::public_key;
 use crate::network::Id;
+use crate::registry::apply::apply;
 
 /// How an administrator gets a kernel that can.
 const WITHOUT_WIREGUARD: &str = "this host's kernel has no WireGuard, which encrypts overlays: load module wireguard, or \
@@ -172,6 +173,7 @@ impl State {
     fn change(&self, kernel: &mut Kernel, before: &BTreeSet<Peer>) -> Result<(), String> {
         let Some(device) = &self.device else { return Ok(()) };
         apply(kernel, &Plan::update(&device.desired(before), &device.desired(&self.all())))
+            .map(drop)
     }
 }
 
@@ -201,17 +203,4 @@ fn remove(kernel: &mut Kernel) -> Result<(), String> {
     let plan = Plan { steps: vec![step] };
     let left = attach::wiring::remove(kernel, &plan, &NsNames::default());
     if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
-}
-
-fn apply(kernel: &mut Kernel, plan: &Plan) -> Result<(), String> {
-    for step in &plan.steps {
-        tracing::debug!(command = step.command(&NsNames::default()), "apply");
-    }
-    match kernel.apply(plan).failed {
-        None => Ok(()),
-        Some((step, error)) => {
-            let error = ErrorChain(&error);
-            Err(format!("{}: {error}", step.command(&NsNames::default())))
-        }
-    }
 }
